@@ -1,0 +1,83 @@
+"""One signing function, one derivation function, and the registry of every label they may be called with.
+
+One key, one purpose, with a label: a signature or secret made for one use means nothing in another.
+Signatures are Ed25519 over RFC 9420's SignContent (§5.1.2) with our own prefix, so that nothing signed here
+can pass for an MLS signature although members use their leaf's key for both. Secrets are HKDF-SHA256
+expansions over the shape of RFC 9420's KDFLabel (§8).
+"""
+
+from __future__ import annotations
+
+import enum
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from folkmoot.wire import codec
+
+PREFIX = b"Folkmoot 1 "
+SECRET_BYTES = 32
+SIGNATURE_BYTES = 64
+
+
+class Sign(enum.Enum):
+    """What may be signed. Except for ROOM_PROOF the content begins with group id and seat."""
+
+    ROOM_PROOF = b"room proof"  # by the room's key: pin, room id, lane slot, direction, challenge
+    BEACON = b"beacon"
+    NAMING = b"naming"
+    COMPLAINT = b"complaint"
+    FAREWELL = b"farewell"
+    READMISSION = b"readmission"
+    INVITE = b"invite"
+    VOICE_CELL = b"voice cell"
+    PICTURE_FRAME = b"picture frame"
+
+
+class Derive(enum.Enum):
+    """What may be derived."""
+
+    ROOM_KEY = b"room key"  # room root -> Ed25519 seed of a room: pin, lane
+    ROOM_ROOT = b"room root"  # exporter secret of a commit that takes a seat away -> new room root
+    DOOR_ROOM = b"door room"  # invite's door secret -> room root of the door
+    DOOR_CELL = b"door cell"  # invite's door secret -> secret that seals the door's cells
+    SIGNALLING = b"signalling"  # exporter secret -> signalling secret
+    SIGNALLING_STEP = b"signalling step"  # signalling secret -> the next one, at a commit that adds
+    COUNCIL_CELL = b"council cell"  # signalling secret, 16 random bytes -> AES key and nonce
+    MEDIA_COPY = b"media copy"  # SFrame base key of the epoch, pin -> base key of that relay's copy
+    HEADER_MASK = b"header mask"  # base key of a copy, lane -> AES key that masks the header
+    SAVE = b"save"  # nothing sent: names of files on disk
+
+
+def _sign_content(label: Sign, content: bytes) -> bytes:
+    return codec.opaque(PREFIX + label.value) + codec.opaque(content)
+
+
+def sign(key: Ed25519PrivateKey, label: Sign, content: bytes) -> bytes:
+    """64 bytes of Ed25519 signature over `content`."""
+    return key.sign(_sign_content(label, content))
+
+
+def verify(key: Ed25519PublicKey, label: Sign, content: bytes, signature: bytes) -> bool:
+    """Whether `signature` over `content` is by `key`; never raises."""
+    try:
+        key.verify(signature, _sign_content(label, content))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def load_public_key(data: bytes) -> Ed25519PublicKey | None:
+    """The Ed25519 key of these 32 bytes, or None when they are none."""
+    try:
+        return Ed25519PublicKey.from_public_bytes(data)
+    except ValueError:
+        return None
+
+
+def derive(secret: bytes, label: Derive, context: bytes, length: int = SECRET_BYTES) -> bytes:
+    """`length` bytes expanded from a uniformly random `secret` for one purpose and `context`."""
+    info = codec.u16(length) + codec.opaque(PREFIX + label.value) + codec.opaque(context)
+    return HKDFExpand(hashes.SHA256(), length, info).derive(secret)
