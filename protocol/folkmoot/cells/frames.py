@@ -1,4 +1,4 @@
-"""One encoded unit of sound or picture, as it passes between codecs and cells: never decoded on the way."""
+"""One encoded unit of sound or picture, passed between codecs and cells without decoding."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class Codec(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class EncodedFrame:
-    """`time_us`: when it was captured, microseconds on one clock of the sender's for all its media (48 bits);
-    `payloads`: RTP payloads verbatim, payload descriptors included (one for voice); `key`: decodable by itself."""
+    """`time_us`: when it was captured, microseconds on one clock of the sender's for all its
+    media (48 bits); `payloads`: RTP payloads verbatim, payload descriptors included (one for
+    voice); `key`: decodable by itself."""
 
     kind: MediaKind
     codec: Codec

@@ -1,7 +1,8 @@
 """The TLS presentation language as RFC 9420 uses it (§2.1): strict readers, plain writers.
 
-Everything this project puts on a wire or a disk is written with these few functions, so there is one
-decoder to audit. A reader refuses trailing bytes, non-minimal lengths and anything over a stated limit.
+Everything this project puts on a wire or a disk is written with these few functions, so there is
+one decoder to audit. A reader refuses trailing bytes, non-minimal lengths and anything over a
+stated limit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# No single vector is longer than this: a ratchet tree of 10,000 members fits, a memory bomb does not.
+# No single vector is longer than this: a ratchet tree of 10,000 members fits, a memory bomb
+# does not.
 VECTOR_BYTES_MAX = 1 << 24
 
 
@@ -20,7 +22,7 @@ class DecodeError(ValueError):
 
 
 class Reader:
-    """Reads one encoded object from the front of `data`; every method raises DecodeError when it cannot."""
+    """Reads one encoded object from the front of `data`; raises DecodeError when it cannot."""
 
     __slots__ = ("_data", "_end", "_position")
 
@@ -48,7 +50,7 @@ class Reader:
         return self._data[start : start + length]
 
     def since(self, start: int) -> bytes:
-        """The bytes from position `start` to here, as received (to hash what was signed, not a re-encoding)."""
+        """The bytes from position `start` to here as received: what was signed, not a re-encoding."""
         return self._data[start : self._position]
 
     def u8(self) -> int:
@@ -91,9 +93,12 @@ class Reader:
         return self.take(length)
 
     def vector(
-        self, read: Callable[[Reader], T], bytes_max: int = VECTOR_BYTES_MAX, items_max: int = 1 << 20
+        self,
+        read: Callable[[Reader], T],
+        bytes_max: int = VECTOR_BYTES_MAX,
+        items_max: int = 1 << 20,
     ) -> list[T]:
-        """`T items<V>`: `read` is called on a reader of the vector's bytes until they are used up."""
+        """`T items<V>`: `read` is called until the vector's bytes are used up."""
         inner = Reader(self.opaque(bytes_max))
         items: list[T] = []
         while inner.remaining:

@@ -1,9 +1,9 @@
-"""One signing function, one derivation function, and the registry of every label they may be called with.
+"""One signing function, one derivation function, and the registry of every label for them.
 
 One key, one purpose, with a label: a signature or secret made for one use means nothing in another.
-Signatures are Ed25519 over RFC 9420's SignContent (§5.1.2) with our own prefix, so that nothing signed here
-can pass for an MLS signature although members use their leaf's key for both. Secrets are HKDF-SHA256
-expansions over the shape of RFC 9420's KDFLabel (§8).
+Signatures are Ed25519 over RFC 9420's SignContent (§5.1.2) with our own prefix, so that nothing
+signed here can pass for an MLS signature although members use their leaf's key for both. Secrets
+are HKDF-SHA256 expansions over the shape of RFC 9420's KDFLabel (§8).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lane slots a relay tells apart: nothing but a cell's size and a pace (architecture §4 and §5)."""
+"""The lane slots a relay tells apart: nothing but a cell's size and a pace."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ class LaneSlot(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LaneRule:
-    """`cell_bytes`: size of each cell; `pace_per_s`: the most cells a second that one link may send on average;
-    `burst_cells`: how many it may send at once on top of that."""
+    """`cell_bytes`: size of each cell; `pace_per_s`: the most cells a second that one link may
+    send on average; `burst_cells`: how many it may send at once on top of that."""
 
     cell_bytes: int
     pace_per_s: float
     burst_cells: int
 
 
-# The relay's limits, above the members' own paces: they keep a flood small and never bite an honest link.
+# The relay's limits, above the members' own paces: they keep a flood small and never bite an
+# honest link.
 LANE_RULES = {
     LaneSlot.DOOR: LaneRule(cell_bytes=1152, pace_per_s=60.0, burst_cells=600),
     LaneSlot.COUNCIL: LaneRule(cell_bytes=1152, pace_per_s=12.0, burst_cells=48),
