@@ -50,7 +50,7 @@ class Reader:
         return self._data[start : start + length]
 
     def since(self, start: int) -> bytes:
-        """The bytes from position `start` to here as received: what was signed, not a re-encoding."""
+        """The bytes from `start` to here as received: what was signed, not a re-encoding."""
         return self._data[start : self._position]
 
     def u8(self) -> int:

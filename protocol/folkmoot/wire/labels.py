@@ -31,6 +31,7 @@ class Sign(enum.Enum):
     COMPLAINT = b"complaint"
     FAREWELL = b"farewell"
     READMISSION = b"readmission"
+    ADMISSION = b"admission"  # by a sponsor: reference of the newcomer's key package
     INVITE = b"invite"
     VOICE_CELL = b"voice cell"
     PICTURE_FRAME = b"picture frame"

@@ -1,0 +1,179 @@
+"""What a meeting asks of its driver, and what it tells it (the contract of every machine in protocol/)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from folkmoot.cells.frames import EncodedFrame, MediaKind
+from folkmoot.wire.lanes import Direction, LaneSlot
+
+
+# What the driver must do, in this order.
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRoom:
+    """Open the room of the Ed25519 `seed` on relay number `relay`; name it `room` from now on."""
+
+    room: int
+    relay: int
+    purpose: str  # main, show or watch: rooms of one purpose share a link
+    slot: LaneSlot
+    seed: bytes
+    direction: Direction
+
+    def __repr__(self) -> str:
+        return f"OpenRoom(room={self.room}, relay={self.relay}, slot={self.slot.name})"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRoom:
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendCells:
+    room: int
+    cells: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Store `data` (mode 0600) before doing anything that follows; empty: forget what is stored."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"Save({len(self.data)} bytes)"
+
+
+Outgoing = OpenRoom | CloseRoom | SendCells | Save
+
+
+# What happened.
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """We are a member now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChanged:
+    """Somebody's name, presence or media changed, or who knocks; look at the meeting again."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberIn:
+    seat: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOut:
+    seat: bytes
+    name: str
+    cause: str  # left or removed
+
+
+@dataclass(frozen=True, slots=True)
+class EpochChanged:
+    """A commit settled."""
+
+    epoch: int
+    authenticator: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Knocked:
+    knock: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnockGone:
+    knock: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReceived:
+    seat: bytes
+    name: str
+    text: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReceived:
+    """A frame of another member's sound or picture, in order, each once."""
+
+    seat: bytes
+    frame: EncodedFrame
+
+
+@dataclass(frozen=True, slots=True)
+class PictureGap:
+    """A frame of the member's picture is missing: nothing more comes before its next key frame."""
+
+    seat: bytes
+    kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrameNeeded:
+    """Others need a key frame of our own picture now."""
+
+    kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Who invited us confirmed our epoch: microphone and camera may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """We knocked and somebody inside heard it."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something was not done. `what`: admission, commit, chat and so on; `why`: a sentence."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CharterDiffers:
+    """The meeting's charter is not the one that the invite named; nothing was sent since."""
+
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """We are out, properly or not; nothing more happens."""
+
+    why: str
+
+
+Event = (
+    Joined
+    | RosterChanged
+    | MemberIn
+    | MemberOut
+    | EpochChanged
+    | Knocked
+    | KnockGone
+    | ChatReceived
+    | FrameReceived
+    | PictureGap
+    | KeyFrameNeeded
+    | Confirmed
+    | Waiting
+    | Refused
+    | CharterDiffers
+    | Left
+)

@@ -1,0 +1,66 @@
+"""Names that people choose, made safe to show, and told apart when they look alike (architecture §7)."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+
+from folkmoot.meeting.records import NAME_BYTES_MAX
+
+TAG_CHARACTERS = 4
+MEMBER_CHARACTERS = 16
+
+# Letters of other scripts, and signs, that look like Latin ones in common fonts; enough to catch a bad
+# joke, and only ever used to decide whether a tag is shown.
+_LOOK_ALIKES = str.maketrans(
+    "аеорсухіјѕԁѵԛԝһкмнтвɡαορυνικτ0135|!$@ıɑℓƖ∣",
+    "aeopcyxijsdvqwhkmhtbgaopuviktolesllsaialll",
+)
+
+
+def clean_name(name: str) -> str:
+    """`name` without control, format and bidirectional characters, spaces joined, at most 64 bytes; a name
+    that nothing is left of is `nameless`."""
+    kept = "".join(
+        " " if unicodedata.category(one) in ("Zs", "Zl", "Zp") else one
+        for one in unicodedata.normalize("NFC", name)
+        if unicodedata.category(one)[0] != "C" or one in "\t\n"
+    )
+    joined = " ".join(kept.split())
+    while len(joined.encode()) > NAME_BYTES_MAX:
+        joined = joined[:-1]
+    return joined.strip() or "nameless"
+
+
+def skeleton(name: str) -> str:
+    """What is left of a name when case, accents, spaces and look-alikes are taken away."""
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    bare = "".join(one for one in folded if not unicodedata.combining(one) and not one.isspace())
+    return bare.translate(_LOOK_ALIKES).replace("i", "l").replace("rn", "m").replace("vv", "w")
+
+
+def member_id(seat: bytes) -> str:
+    """The short string by which programs name the member in `seat` (16 bytes)."""
+    return seat.hex()[:MEMBER_CHARACTERS]
+
+
+def tags(names: Mapping[bytes, str]) -> dict[bytes, str]:
+    """For each seat the tag to show behind its name: empty unless another name looks the same."""
+    count: dict[str, int] = {}
+    for name in names.values():
+        bare = skeleton(name)
+        count[bare] = count.get(bare, 0) + 1
+    return {
+        seat: seat.hex()[:TAG_CHARACTERS] if count[skeleton(name)] > 1 else ""
+        for seat, name in names.items()
+    }
+
+
+def safety_code(authenticator: bytes) -> str:
+    """30 digits in groups of five that members compare aloud: equal exactly when the epoch is the same."""
+    number = int.from_bytes(
+        hashlib.sha512(b"Folkmoot 1 safety code" + authenticator).digest(), "big"
+    )
+    digits = f"{number % 10**30:030d}"
+    return " ".join(digits[start : start + 5] for start in range(0, 30, 5))
