@@ -1,7 +1,8 @@
-"""What a Commit carries in its authenticated data so that every member can judge it (architecture §6).
+"""What a Commit carries in its authenticated data so that every member can judge it (architecture
+§6).
 
-A Commit that adds or takes away a seat is worth nothing by itself: the reasons travel with it, each a
-signature by somebody who had the right to ask for the change.
+A Commit that adds or takes away a seat is worth nothing by itself: the reasons travel with it,
+each a signature by somebody who had the right to ask for the change.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Farewell:
 
 @dataclass(frozen=True, slots=True)
 class Readmission:
-    """The member in `seat` gives up the leaf with `leaf_hash` for the key package with `reference`."""
+    """The member in `seat` gives up the leaf with `leaf_hash` for the key package with
+    `reference`."""
 
     seat: bytes
     leaf_hash: bytes

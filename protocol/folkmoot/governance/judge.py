@@ -1,10 +1,11 @@
 """Whether a staged Commit is one that the members agreed to when they joined (architecture §6).
 
-The judge sees a Commit that is correct MLS and has changed nothing yet, and answers from the parent's roster,
-the charter and the evidence in the Commit alone, so every honest member comes to the same answer whatever it
-saw before. What it does not know it refuses: only Adds and Removes by the committer itself pass, each with
-exactly one piece of evidence; everything else RFC 9420 allows (external commits and proposals, updates
-by reference, re-initialisation, pre-shared keys, extension changes) has no place in a meeting yet.
+The judge sees a Commit that is correct MLS and has changed nothing yet, and answers from the
+parent's roster, the charter and the evidence in the Commit alone, so every honest member comes to
+the same answer whatever it saw before. What it does not know it refuses: only Adds and Removes by
+the committer itself pass, each with exactly one piece of evidence; everything else RFC 9420 allows
+(external commits and proposals, updates by reference, re-initialisation, pre-shared keys,
+extension changes) has no place in a meeting yet.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RosterEntry:
-    """One member in the parent: leaf index, seat (16 bytes), Ed25519 key (32), encoded leaf node."""
+    """One member in the parent: leaf index, seat (16 bytes), Ed25519 key (32), encoded leaf
+    node."""
 
     leaf: int
     seat: bytes
@@ -59,8 +61,8 @@ class Newcomer:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A staged Commit as the judge needs it: who made it, what it adds and whom it removes, and whether
-    there is anything else in it (`other`: a sentence naming it, or None)."""
+    """A staged Commit as the judge needs it: who made it, what it adds and whom it removes, and
+    whether there is anything else in it (`other`: a sentence naming it, or None)."""
 
     committer: int | None
     authenticated_data: bytes
@@ -71,7 +73,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An allowed change: seats that join for the first time, leave, and come back on a fresh leaf."""
+    """An allowed change: seats that join for the first time, leave, and come back on a fresh
+    leaf."""
 
     tick: int
     joined: tuple[bytes, ...]
@@ -148,7 +151,8 @@ class _Sorted:
 
 
 def _sort_evidence(evidence: CommitEvidence) -> _Sorted:
-    """Evidence by what it is for; one piece for each, and no certificates before there are motions."""
+    """Evidence by what it is for; one piece for each, and no certificates before there are
+    motions."""
     result = _Sorted({}, {})
     for one in evidence.evidence:
         if isinstance(one, Sponsor):
@@ -201,5 +205,6 @@ def _check_admission(
 
 
 def electors(roster: Iterable[RosterEntry]) -> tuple[bytes, ...]:
-    """The seats that may commit, name and admit, in the order of their ids: everyone, until guests exist."""
+    """The seats that may commit, name and admit, in the order of their ids: everyone, until guests
+    exist."""
     return tuple(sorted(entry.seat for entry in roster))

@@ -1,4 +1,5 @@
-"""What a meeting asks of its driver, and what it tells it (the contract of every machine in protocol/)."""
+"""What a meeting asks of its driver, and what it tells it (the contract of every machine in
+protocol/)."""
 
 from __future__ import annotations
 
@@ -6,7 +7,6 @@ from dataclasses import dataclass
 
 from folkmoot.cells.frames import EncodedFrame, MediaKind
 from folkmoot.wire.lanes import Direction, LaneSlot
-
 
 # What the driver must do, in this order.
 

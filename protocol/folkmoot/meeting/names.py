@@ -1,4 +1,5 @@
-"""Names that people choose, made safe to show, and told apart when they look alike (architecture §7)."""
+"""Names that people choose, made safe to show, and told apart when they look alike (architecture
+§7)."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from folkmoot.meeting.records import NAME_BYTES_MAX
 TAG_CHARACTERS = 4
 MEMBER_CHARACTERS = 16
 
-# Letters of other scripts, and signs, that look like Latin ones in common fonts; enough to catch a bad
-# joke, and only ever used to decide whether a tag is shown.
+# Letters of other scripts, and signs, that look like Latin ones in common fonts; enough to catch a
+# bad joke, and only ever used to decide whether a tag is shown.
 _LOOK_ALIKES = str.maketrans(
     "аеорсухіјѕԁѵԛԝһкмнтвɡαορυνικτ0135|!$@ıɑℓƖ∣",
     "aeopcyxijsdvqwhkmhtbgaopuviktolesllsaialll",
@@ -20,8 +21,8 @@ _LOOK_ALIKES = str.maketrans(
 
 
 def clean_name(name: str) -> str:
-    """`name` without control, format and bidirectional characters, spaces joined, at most 64 bytes; a name
-    that nothing is left of is `nameless`."""
+    """`name` without control, format and bidirectional characters, spaces joined, at most 64
+    bytes; a name that nothing is left of is `nameless`."""
     kept = "".join(
         " " if unicodedata.category(one) in ("Zs", "Zl", "Zp") else one
         for one in unicodedata.normalize("NFC", name)
@@ -58,7 +59,8 @@ def tags(names: Mapping[bytes, str]) -> dict[bytes, str]:
 
 
 def safety_code(authenticator: bytes) -> str:
-    """30 digits in groups of five that members compare aloud: equal exactly when the epoch is the same."""
+    """30 digits in groups of five that members compare aloud: equal exactly when the epoch is the
+    same."""
     number = int.from_bytes(
         hashlib.sha512(b"Folkmoot 1 safety code" + authenticator).digest(), "big"
     )

@@ -1,8 +1,9 @@
-"""What members say to each other in the council: items in cells, and the records among them that must
-reach everyone (architecture §5 to §7).
+"""What members say to each other in the council: items in cells, and the records among them that
+must reach everyone (architecture §5 to §7).
 
-A council cell's plaintext holds items. Beacons, requests and namings are said again and again, so a lost
-one does not matter; *logged* items are records that every member ends up with, whoever repeats them.
+A council cell's plaintext holds items. Beacons, requests and namings are said again and again, so
+a lost one does not matter; *logged* items are records that every member ends up with, whoever
+repeats them.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Showing(enum.IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a member received through one relay: `relay`, first 8 bytes of its pin; `echo`, whether the
-    member's own cells came back; `missed`, first 4 bytes of seats it missed there."""
+    """What a member received through one relay: `relay`, first 8 bytes of its pin; `echo`, whether
+    the member's own cells came back; `missed`, first 4 bytes of seats it missed there."""
 
     relay: bytes
     echo: bool
@@ -77,8 +78,9 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Beacon:
-    """A member's signed periodic statement. `at_ms`: its wall clock, strictly rising, so that an old
-    beacon played again is ignored. `extra` is for later versions and is signed with the rest."""
+    """A member's signed periodic statement. `at_ms`: its wall clock, strictly rising, so that an
+    old beacon played again is ignored. `extra` is for later versions and is signed with the
+    rest."""
 
     seat: bytes
     at_ms: int
@@ -151,8 +153,8 @@ def sign_statement(key: Ed25519PrivateKey, label: Sign, group_id: bytes, content
 class Handshake:
     """A Commit on `parent` (its epoch authenticator, 32 bytes), with the Welcome for those it adds.
 
-    It travels as a PrivateMessage inside cells sealed with the signalling secret: one who left knows old
-    signalling secrets, and must still not read who came after.
+    It travels as a PrivateMessage inside cells sealed with the signalling secret: one who left
+    knows old signalling secrets, and must still not read who came after.
     """
 
     parent: bytes
@@ -210,7 +212,8 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class KeyFrameWanted:
-    """Somebody misses a frame of the picture `stream` (1 camera, 2 screen) of the member in `seat`."""
+    """Somebody misses a frame of the picture `stream` (1 camera, 2 screen) of the member in
+    `seat`."""
 
     seat: bytes
     stream: int

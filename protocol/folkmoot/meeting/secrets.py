@@ -1,8 +1,10 @@
-"""The secrets that outlive an epoch: signalling, rooms and door (architecture §6, "Secrets across epochs").
+"""The secrets that outlive an epoch: signalling, rooms and door (architecture §6, "Secrets across
+epochs").
 
-They are pure functions of the parent's secrets and the new epoch, so that all members who settle the same
-commit hold the same ones. A commit that takes a seat away makes fresh ones from the new epoch's exporter: who
-left knows none of them. A commit that only adds takes one step by a hash: newcomers cannot step back.
+They are pure functions of the parent's secrets and the new epoch, so that all members who settle
+the same commit hold the same ones. A commit that takes a seat away makes fresh ones from the new
+epoch's exporter: who left knows none of them. A commit that only adds takes one step by a hash:
+newcomers cannot step back.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ Exporter = Callable[[str, bytes, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class DoorSecrets:
-    """`private`: X25519 key (32 bytes) that opens knocks; `secret`: what the invite holds too (32)."""
+    """`private`: X25519 key (32 bytes) that opens knocks; `secret`: what the invite holds too
+    (32)."""
 
     private: bytes
     secret: bytes
@@ -36,8 +39,8 @@ class DoorSecrets:
 class MeetingSecrets:
     """What every member of an epoch knows beside the MLS group.
 
-    `tick`: wall second of the commit that made the epoch; `committer`: its seat, after whom the turn begins;
-    `root_tick`: when the room root changed last; `root_due`: a seat left since."""
+    `tick`: wall second of the commit that made the epoch; `committer`: its seat, after whom the
+    turn begins; `root_tick`: when the room root changed last; `root_due`: a seat left since."""
 
     signalling: bytes
     room_root: bytes
@@ -78,9 +81,10 @@ class MeetingSecrets:
         )
 
     def before_commit(self, tick: int, committer: bytes, takes_away: bool) -> MeetingSecrets:
-        """What goes into the Welcome, before the new epoch's exporter exists. Of a commit that takes a seat
-        away the newcomer gets zeros and derives the fresh secrets itself (`after_commit`), since it has
-        the exporter too; so a Welcome never holds a secret that the one who left knew."""
+        """What goes into the Welcome, before the new epoch's exporter exists. Of a commit that
+        takes a seat away the newcomer gets zeros and derives the fresh secrets itself
+        (`after_commit`), since it has the exporter too; so a Welcome never holds a secret that the
+        one who left knew."""
         signalling = bytes(SECRET_BYTES) if takes_away else self.stepped()
         due = self.root_due or takes_away
         fresh_root = due and tick - self.root_tick >= ROOM_ROOT_INTERVAL_S
@@ -111,6 +115,6 @@ class MeetingSecrets:
 
 
 def room_seed(root: bytes, pin: bytes, lane: bytes) -> bytes:
-    """Seed (32 bytes) of the Ed25519 key of the room `lane` on the relay with `pin`: another key on every
-    relay, so that two relays cannot tell that they carry the same meeting."""
+    """Seed (32 bytes) of the Ed25519 key of the room `lane` on the relay with `pin`: another key
+    on every relay, so that two relays cannot tell that they carry the same meeting."""
     return derive(root, Derive.ROOM_KEY, codec.opaque(pin) + codec.opaque(lane))
