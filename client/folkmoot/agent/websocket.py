@@ -1,0 +1,167 @@
+"""One WebSocket (RFC 6455) over a stream that is secured already: messages in, messages out.
+
+The handshake's headers are the same for every agent and system: no User-Agent, no extensions, no
+languages. What the other side can force an answer to (ping, close) is answered on the agent's own
+100 ms grid (architecture §4), so that nobody measures how far away it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+
+import anyio
+from anyio.abc import ByteStream
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import State
+from websockets.uri import WebSocketURI
+
+from folkmoot.agent.pinned import NoRelay
+
+HANDSHAKE_TIMEOUT_S = 10.0
+GOODBYE_TIMEOUT_S = 0.2
+READ_BYTES = 65_536
+# Answers to control frames that wait for the grid. A relay that pings faster than this is no relay.
+HELD_BYTES_MAX = 4_096
+
+_SILENT = logging.getLogger("folkmoot.agent.websocket.silent")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False  # its debug lines would print every frame
+_SILENT.setLevel(logging.CRITICAL)
+
+
+class WebSocketClosed(OSError):
+    """The relay ended the link; the text is its own sentence, where it gave one."""
+
+    def __init__(self, sentence: str, code: int = 1006) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class WebSocket:
+    """Messages over `stream`. One task receives, one task sends; both may run at once."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        *,
+        host: str,
+        port: int,
+        path: str,
+        message_bytes_max: int,
+        grid_s: float,
+        phase_s: float,
+    ) -> None:
+        uri = WebSocketURI(True, f"[{host}]" if ":" in host else host, port, path, "")
+        self._stream = stream
+        self._protocol = ClientProtocol(uri, max_size=message_bytes_max, logger=_SILENT)
+        self._grid_s = grid_s
+        self._phase_s = phase_s
+        self._held = bytearray()
+
+    async def open(self) -> None:
+        """The handshake; raises NoRelay when the other side does not take it."""
+        request = self._protocol.connect()
+        self._protocol.send_request(request)
+        await self._stream.send(b"".join(self._protocol.data_to_send()))
+        try:
+            with anyio.fail_after(HANDSHAKE_TIMEOUT_S):
+                while self._protocol.state is State.CONNECTING:
+                    if self._protocol.handshake_exc is not None:
+                        raise NoRelay(self._refusal())
+                    await self._feed()
+        except TimeoutError:
+            raise NoRelay("what answers there is slower than a relay") from None
+        except anyio.EndOfStream:
+            raise NoRelay("what answers there closed before the link was open") from None
+
+    def _refusal(self) -> str:
+        for event in self._protocol.events:
+            if isinstance(event, Response):
+                if event.status_code == 404:
+                    return "the relay speaks another version of the protocol, or it is no relay"
+                return f"what answers there takes no links (HTTP status {event.status_code})"
+        return "what answers there is not a relay"
+
+    async def _feed(self) -> None:
+        data = await self._stream.receive(READ_BYTES)
+        self._protocol.receive_data(data)
+        for answer in self._protocol.data_to_send():
+            self._held += answer
+        if len(self._held) > HELD_BYTES_MAX:
+            raise WebSocketClosed("the relay sends control frames without end")
+
+    async def receive(self) -> list[bytes]:
+        """The messages in the next bytes, or none; raises WebSocketClosed at the end."""
+        messages = self._messages()
+        if messages:
+            return messages
+        try:
+            await self._feed()
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise WebSocketClosed("the connection broke off") from None
+        messages = self._messages()
+        if not messages and self._protocol.state is not State.OPEN:
+            raise self._closed()
+        return messages
+
+    def _messages(self) -> list[bytes]:
+        messages = []
+        for event in self._protocol.events_received():
+            if not isinstance(event, Frame):
+                continue
+            if event.opcode is Opcode.TEXT or event.opcode is Opcode.CONT or not event.fin:
+                # Ours are binary and whole: fragments would only be a way to hold memory.
+                raise WebSocketClosed("the relay sent what no relay sends")
+            if event.opcode is Opcode.BINARY:
+                messages.append(bytes(event.data))
+        return messages
+
+    def _closed(self) -> WebSocketClosed:
+        received = self._protocol.close_rcvd
+        if received is not None and received.reason:
+            return WebSocketClosed(received.reason, received.code)
+        if received is not None:
+            return WebSocketClosed("the relay closed the link", received.code)
+        return WebSocketClosed("the relay sent what no relay sends")
+
+    async def send(self, message: bytes) -> None:
+        """Sends one binary message, and whatever answers are due; raises WebSocketClosed."""
+        if self._protocol.state is not State.OPEN:
+            raise self._closed()
+        self._protocol.send_binary(message)
+        await self._write(b"".join(self._protocol.data_to_send()))
+
+    def answers_due(self, now: float) -> float | None:
+        """When to call `send_answers`, on the clock of `now`: at the next beat of the grid."""
+        if not self._held:
+            return None
+        beats = (now - self._phase_s) // self._grid_s + 1
+        return float(beats * self._grid_s + self._phase_s)
+
+    async def send_answers(self) -> None:
+        """Sends the answers to control frames that were held."""
+        answers, self._held = bytes(self._held), bytearray()
+        await self._write(answers)
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            await self._stream.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.BusyResourceError):
+            raise WebSocketClosed("the connection broke off") from None
+
+    async def close(self) -> None:
+        """Says goodbye if that needs no waiting, and closes the connection."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(1000)
+            with anyio.move_on_after(GOODBYE_TIMEOUT_S), contextlib.suppress(OSError):
+                await self._write(b"".join(self._protocol.data_to_send()))
+        await anyio.aclose_forcefully(self._stream)
+
+
+def now() -> float:
+    """The clock of all links: seconds, never set back."""
+    return time.monotonic()
