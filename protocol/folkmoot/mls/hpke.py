@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from folkmoot.mls.errors import Check, CryptoError, UsageError
+from folkmoot.wire import codec
 
 Entropy = Callable[[int], bytes]
 
@@ -229,6 +230,22 @@ class _KemP256(Kem):
 KEM_P256 = _KemP256(0x0010)
 KEM_X25519 = _KemX25519(0x0020)
 
+
+@dataclass(frozen=True, slots=True)
+class HPKECiphertext:
+    """What RFC 9420 §7.6 sends of a sealed secret: KEM output (32 or 65 bytes) and ciphertext."""
+
+    kem_output: bytes
+    ciphertext: bytes
+
+    @classmethod
+    def read(cls, reader: codec.Reader) -> HPKECiphertext:
+        return cls(reader.opaque(), reader.opaque())
+
+    def encode(self) -> bytes:
+        return codec.opaque(self.kem_output) + codec.opaque(self.ciphertext)
+
+
 AeadKey = AESGCM | ChaCha20Poly1305
 
 
@@ -343,6 +360,7 @@ __all__ = [
     "Aead",
     "Context",
     "Entropy",
+    "HPKECiphertext",
     "HpkePrivateKey",
     "HpkePublicKey",
     "HpkeSuite",
