@@ -1,0 +1,114 @@
+"""A relay core and agents' links joined by lists instead of sockets, on a virtual clock."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+
+from folkmoot.wire import LaneSlot, LinkMachine, RelayCore, RelayLimits
+from folkmoot.wire.lanes import LANE_RULES, Direction
+from folkmoot.wire.link_events import CellsArrived, Event
+from folkmoot.wire.relay_core import Deliver, Shut
+
+PIN = bytes(range(32))
+
+
+def seeded(seed: int) -> Callable[[int], bytes]:
+    """An entropy that a seed replays."""
+    return random.Random(seed).randbytes
+
+
+def cell(slot: LaneSlot, tag: int) -> bytes:
+    """A cell of the lane's size that is easy to tell apart."""
+    return tag.to_bytes(4, "big") * (LANE_RULES[slot].cell_bytes // 4)
+
+
+class Agent:
+    """One link's two ends: the machine, and what arrived for it."""
+
+    def __init__(self, world: World, version: int, pin: bytes) -> None:
+        self.world = world
+        self.machine = LinkMachine(pin, seeded(world.seed + len(world.agents)), world.now)
+        self.number = world.relay.link_opened(world.now, version)
+        self.received: list[bytes] = []  # messages as the relay sent them
+        self.shut: Shut | None = None
+        self.events: list[Event] = []
+
+    def open(
+        self, handle: int, seed: bytes, slot: LaneSlot, direction: Direction = Direction.BOTH
+    ) -> None:
+        self.machine.open_room(handle, seed, slot, direction, self.world.now)
+
+    def cells(self, handle: int) -> list[bytes]:
+        """All cells that have arrived for a handle."""
+        arrivals = (event for event in self.events if isinstance(event, CellsArrived))
+        return [one for event in arrivals if event.handle == handle for one in event.cells]
+
+    def seen(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class World:
+    """`advance` runs everything up to a moment, in the order of time."""
+
+    def __init__(self, seed: int = 1, limits: RelayLimits | None = None, start: float = 0.0) -> None:
+        self.seed = seed
+        self.now = start
+        self.relay = RelayCore(PIN, seeded(seed), self.now, limits=limits)
+        self.agents: list[Agent] = []
+        self.paused: set[int] = set()
+        self.delivered: deque[Deliver | Shut] = deque(maxlen=10_000)
+
+    def agent(self, version: int = 1, pin: bytes = PIN) -> Agent:
+        agent = Agent(self, version, pin)
+        self.agents.append(agent)
+        self.settle()
+        return agent
+
+    def by_number(self, number: int) -> Agent:
+        return next(agent for agent in self.agents if agent.number == number)
+
+    def settle(self) -> None:
+        """Carries messages both ways until nothing is left to carry."""
+        busy = True
+        while busy:
+            busy = False
+            while (out := self.relay.next_outgoing()) is not None:
+                busy = True
+                self.delivered.append(out)
+                if isinstance(out, Shut):
+                    self.by_number(out.link).shut = out
+                    continue
+                for number in out.links:
+                    agent = self.by_number(number)
+                    for message in out.messages:
+                        agent.received.append(message)
+                        agent.machine.receive(message, self.now)
+            for agent in self.agents:
+                while (message := agent.machine.next_outgoing()) is not None:
+                    busy = True
+                    self.relay.receive(agent.number, message, self.now)
+                while (event := agent.machine.next_event()) is not None:
+                    agent.events.append(event)
+
+    def advance(self, seconds: float) -> None:
+        self.settle()
+        end = self.now + seconds
+        while True:
+            timers = [self.relay.next_timer()]
+            timers += [agent.machine.next_timer() for agent in self.agents if agent.shut is None]
+            due = min((at for at in timers if at is not None), default=end)
+            if due > end:
+                break
+            if due == end == self.now:
+                break
+            self.now = max(self.now, due)
+            self.relay.handle_timer(self.now)
+            for agent in self.agents:
+                if agent.shut is None:
+                    agent.machine.handle_timer(self.now)
+            self.settle()
+            if not any(at is not None for at in timers):
+                break
+        self.now = end
