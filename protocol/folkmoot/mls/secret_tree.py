@@ -89,7 +89,8 @@ class _HashRatchet:
             del self.skipped[generation]
             return
         while self.generation < generation:
-            self.skipped[self.generation] = self.step(suite)
+            skipped = self.generation
+            self.skipped[skipped] = self.step(suite)
         self.step(suite)
         oldest = self.generation - SKIPPED_MAX
         for old in [one for one in self.skipped if one < oldest]:
@@ -133,48 +134,63 @@ class SecretTree:
     def leaves(self) -> int:
         return self._leaves
 
-    def _descend(self, leaf: int) -> bytes:
-        """Takes a leaf's secret, deriving what is missing on the way from above."""
-        suite = self._suite
+    def _child(self, secret: bytes, side: bytes) -> bytes:
+        return self._suite.expand_with_label(secret, "tree", side, self._suite.nh)
+
+    def _missing(self, leaf: int) -> tuple[int, list[int]]:
+        """The lowest ancestor whose secret is held, and the nodes from there down to the leaf."""
+        if not 0 <= leaf < self._leaves:
+            raise GenerationError(Check.SENDER_BLANK, f"leaf {leaf} of {self._leaves}")
         node = tree_math.leaf_to_node(leaf)
         missing: list[int] = []
         while node not in self._nodes:
             missing.append(node)
             node = tree_math.parent(node, self._leaves)
-        for below in reversed(missing):
-            secret = self._nodes.pop(node)
-            left, right = tree_math.left(node), tree_math.right(node)
-            self._nodes[left] = suite.expand_with_label(secret, "tree", b"left", suite.nh)
-            self._nodes[right] = suite.expand_with_label(secret, "tree", b"right", suite.nh)
-            node = below
-        return self._nodes.pop(node)
+        return node, missing[::-1]
 
-    def _ratchet(self, leaf: int, kind: Ratchet) -> _HashRatchet:
+    def _new_ratchet(self, leaf_secret: bytes, kind: Ratchet) -> _HashRatchet:
+        suite = self._suite
+        return _HashRatchet(suite.expand_with_label(leaf_secret, kind.value, b"", suite.nh))
+
+    def _taken(self, leaf: int, kind: Ratchet) -> _HashRatchet:
+        """A ratchet to consume from; the secrets that it comes from go, their siblings stay."""
         both = self._ratchets.get(leaf)
         if both is None:
-            if not 0 <= leaf < self._leaves:
-                raise GenerationError(Check.SENDER_BLANK, f"leaf {leaf} of {self._leaves}")
-            suite = self._suite
-            secret = self._descend(leaf)
-            both = {
-                one: _HashRatchet(suite.expand_with_label(secret, one.value, b"", suite.nh))
-                for one in Ratchet
-            }
+            node, missing = self._missing(leaf)
+            for below in missing:
+                secret = self._nodes.pop(node)
+                self._nodes[tree_math.left(node)] = self._child(secret, b"left")
+                self._nodes[tree_math.right(node)] = self._child(secret, b"right")
+                node = below
+            secret = self._nodes.pop(node)
+            both = {one: self._new_ratchet(secret, one) for one in Ratchet}
             self._ratchets[leaf] = both
         return both[kind]
 
+    def _looked_at(self, leaf: int, kind: Ratchet) -> _HashRatchet:
+        """The same ratchet, or a copy of what it would be: nothing in the tree changes."""
+        both = self._ratchets.get(leaf)
+        if both is not None:
+            return both[kind]
+        node, missing = self._missing(leaf)
+        secret = self._nodes[node]
+        for below in missing:
+            secret = self._child(secret, b"left" if below < node else b"right")
+            node = below
+        return self._new_ratchet(secret, kind)
+
     def peek(self, leaf: int, kind: Ratchet, generation: int) -> MessageKey:
-        """The key of a message that arrived; raises GenerationError, consumes nothing."""
-        key, nonce = self._ratchet(leaf, kind).peek(self._suite, generation)
+        """The key of a message that arrived; raises GenerationError, changes nothing."""
+        key, nonce = self._looked_at(leaf, kind).peek(self._suite, generation)
         return MessageKey(leaf, kind, generation, key, nonce)
 
     def consume(self, used: MessageKey) -> None:
         """The message under this key was verified: the key is gone, those skipped are kept."""
-        self._ratchet(used.leaf, used.ratchet).consume(self._suite, used.generation)
+        self._taken(used.leaf, used.ratchet).consume(self._suite, used.generation)
 
     def next(self, leaf: int, kind: Ratchet) -> MessageKey:
         """The key of our own next message; it is consumed, so no key seals two messages."""
-        ratchet = self._ratchet(leaf, kind)
+        ratchet = self._taken(leaf, kind)
         generation = ratchet.generation
         if generation >= GENERATION_MAX:
             raise UsageError("no generation is left in this epoch: commit first")
@@ -214,7 +230,7 @@ class SecretTree:
         return tree
 
     def _check_whole(self) -> None:
-        """A saved tree gives every leaf once, so that no later `_descend` can run past the root."""
+        """A saved tree gives every leaf once, so that no later walk can run past the root."""
         width = tree_math.node_width(self._leaves)
         spans = [(leaf, 1) for leaf in self._ratchets]
         for node in self._nodes:
