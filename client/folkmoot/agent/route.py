@@ -6,6 +6,7 @@ machine learns which relay is meant.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import urllib.parse
@@ -24,6 +25,11 @@ PROXY_TIMEOUT_S = 30.0
 # own queue can it be dropped: smaller is fresher sound on a full uplink, larger fewer wake-ups.
 UNSENT_BYTES_MAX = 16_384
 TCP_NOTSENT_LOWAT = 25  # Linux; the socket module of Python 3.11 has no name for it
+# A connection that died without a word (a lid closed, a router restarted) is given up after this:
+# bytes that nobody acknowledges, and a silent one that does not answer the kernel's questions.
+UNACKNOWLEDGED_MS_MAX = 8_000
+KEEPALIVE_S = 5
+KEEPALIVE_TRIES = 3
 ISOLATION_BYTES = 8
 
 
@@ -96,7 +102,7 @@ async def connect(via: Via, host: str, port: int) -> ByteStream:
         if via.kind == "direct":
             raise RouteError(f"the relay did not answer within {CONNECT_TIMEOUT_S:.0f} s") from None
         raise RouteError(f"no answer through {via} within {PROXY_TIMEOUT_S:.0f} s") from None
-    _keep_little_unsent(stream)
+    _tune(stream)
     return stream
 
 
@@ -151,11 +157,24 @@ def _why(error: OSError) -> str:
     return str(cause)
 
 
-def _keep_little_unsent(stream: ByteStream) -> None:
+def _tune(stream: ByteStream) -> None:
     raw = stream.extra(SocketAttribute.raw_socket, None)
     if raw is None:
         return
-    try:
-        raw.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
-    except OSError:
-        return  # other systems: the kernel's default, larger
+    wanted = [
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+        (socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    ]
+    for name, value in (
+        ("TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS_MAX),
+        ("TCP_KEEPIDLE", KEEPALIVE_S),
+        ("TCP_KEEPINTVL", KEEPALIVE_S),
+        ("TCP_KEEPCNT", KEEPALIVE_TRIES),
+    ):
+        if hasattr(socket, name):
+            wanted.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    for level, option, value in wanted:
+        # Another system's kernel may know one of them by another name: its own defaults serve too.
+        with contextlib.suppress(OSError):
+            raw.setsockopt(level, option, value)

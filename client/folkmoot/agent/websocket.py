@@ -7,6 +7,7 @@ languages. What the other side can force an answer to (ping, close) is answered 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -20,6 +21,7 @@ from websockets.protocol import State
 from websockets.uri import WebSocketURI
 
 from folkmoot.agent.pinned import NoRelay
+from folkmoot.wire.grid import Grid
 
 HANDSHAKE_TIMEOUT_S = 10.0
 GOODBYE_TIMEOUT_S = 0.2
@@ -52,30 +54,29 @@ class WebSocket:
         port: int,
         path: str,
         message_bytes_max: int,
-        grid_s: float,
-        phase_s: float,
+        grid: Grid,
     ) -> None:
         uri = WebSocketURI(True, f"[{host}]" if ":" in host else host, port, path, "")
         self._stream = stream
         self._protocol = ClientProtocol(uri, max_size=message_bytes_max, logger=_SILENT)
-        self._grid_s = grid_s
-        self._phase_s = phase_s
+        self._grid = grid
         self._held = bytearray()
+        self.answers_at: float | None = None  # when to call send_answers
 
     async def open(self) -> None:
         """The handshake; raises NoRelay when the other side does not take it."""
         request = self._protocol.connect()
         self._protocol.send_request(request)
-        await self._stream.send(b"".join(self._protocol.data_to_send()))
         try:
             with anyio.fail_after(HANDSHAKE_TIMEOUT_S):
+                await self._stream.send(b"".join(self._protocol.data_to_send()))
                 while self._protocol.state is State.CONNECTING:
                     if self._protocol.handshake_exc is not None:
                         raise NoRelay(self._refusal())
                     await self._feed()
         except TimeoutError:
             raise NoRelay("what answers there is slower than a relay") from None
-        except anyio.EndOfStream:
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise NoRelay("what answers there closed before the link was open") from None
 
     def _refusal(self) -> str:
@@ -91,6 +92,8 @@ class WebSocket:
         self._protocol.receive_data(data)
         for answer in self._protocol.data_to_send():
             self._held += answer
+            if self.answers_at is None:
+                self.answers_at = self._grid.after(now())
         if len(self._held) > HELD_BYTES_MAX:
             raise WebSocketClosed("the relay sends control frames without end")
 
@@ -135,16 +138,9 @@ class WebSocket:
         self._protocol.send_binary(message)
         await self._write(b"".join(self._protocol.data_to_send()))
 
-    def answers_due(self, now: float) -> float | None:
-        """When to call `send_answers`, on the clock of `now`: at the next beat of the grid."""
-        if not self._held:
-            return None
-        beats = (now - self._phase_s) // self._grid_s + 1
-        return float(beats * self._grid_s + self._phase_s)
-
     async def send_answers(self) -> None:
         """Sends the answers to control frames that were held."""
-        answers, self._held = bytes(self._held), bytearray()
+        answers, self._held, self.answers_at = bytes(self._held), bytearray(), None
         await self._write(answers)
 
     async def _write(self, data: bytes) -> None:
@@ -154,11 +150,15 @@ class WebSocket:
             raise WebSocketClosed("the connection broke off") from None
 
     async def close(self) -> None:
-        """Says goodbye if that needs no waiting, and closes the connection."""
+        """Says goodbye and closes the connection, on the grid: the other side may have caused
+        it."""
+        moment = now()
+        await asyncio.sleep(self._grid.after(moment) - moment)
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(1000)
-            with anyio.move_on_after(GOODBYE_TIMEOUT_S), contextlib.suppress(OSError):
-                await self._write(b"".join(self._protocol.data_to_send()))
+            self._held += b"".join(self._protocol.data_to_send())
+        with anyio.move_on_after(GOODBYE_TIMEOUT_S), contextlib.suppress(OSError):
+            await self.send_answers()
         await anyio.aclose_forcefully(self._stream)
 
 
