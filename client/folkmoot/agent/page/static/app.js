@@ -1,0 +1,204 @@
+/**
+ * The page: which view is shown, and what the agent and the person tell each other.
+ */
+
+import { AgentLine, obtainSecret } from "./agent.js";
+import { Call } from "./call.js";
+import { Devices, LevelMeter } from "./devices.js";
+import { charterDialog } from "./dialogs.js";
+import { announce, emblem, fill, h, icon } from "./dom.js";
+import { Meeting } from "./meeting.js";
+import { button, iconButton } from "./parts.js";
+import { Preview, Waiting } from "./preview.js";
+import { forget } from "./safety.js";
+import { cleanText } from "./words.js";
+
+const TOAST_MS = 8000;
+const TOASTS_MAX = 3;
+const LOST_MS = 60000;
+
+/** A view with a few words and perhaps a button. */
+class Plain {
+  /** @param {string} title @param {string[]} lines @param {...any} actions */
+  constructor(title, lines, ...actions) {
+    this.title = h("h1", { tabindex: "-1" }, title);
+    this.element = h("main", { class: "plain" }, h("div", { class: "plain-card" }, emblem(), this.title, ...lines.map((line) => h("p", {}, line)), ...actions));
+  }
+
+  enter() {
+    document.title = `${this.title.textContent} · Folkmoot`;
+    this.title.focus();
+  }
+
+  leave() {}
+
+  update() {}
+}
+
+export class App {
+  /** @param {string} secret */
+  constructor(secret) {
+    /** The newest state, whole. @type {any} */
+    this.snapshot = null;
+    this.phase = "";
+    this.view = null;
+    this.devices = new Devices();
+    this.line = new AgentLine(secret);
+    this.call = new Call((message) => this.line.send(message), this.devices);
+    /** @type {Record<string, boolean>} */
+    this.told = {};
+    this.level = 0;
+    this.meter = new LevelMeter((level) => { this.level = level; });
+    this.toasts = h("div", { class: "toasts" });
+    document.body.append(this.toasts);
+    this.devices.addEventListener("change", () => { this.meter.follow(this.phase === "in" ? this.devices.tracks.microphone : null); });
+    this.call.addEventListener("problem", (event) => this.toast(event.detail, true));
+    this.line.addEventListener("event", (event) => this.heard(event.detail));
+    this.line.addEventListener("up", () => this.connected());
+    this.line.addEventListener("down", () => this.disconnected());
+    this.line.addEventListener("refused", () => this.show("refused"));
+    this.line.open();
+  }
+
+  // --- the line to the agent ---
+
+  connected() {
+    clearTimeout(this.lostTimer);
+    this.told = {};
+    this.again = true; // a fresh line needs a fresh connection for sound and picture
+  }
+
+  disconnected() {
+    this.call.stop();
+    if (this.phase === "in") this.view?.update(this.snapshot);
+    if (!this.waitsLost) {
+      this.waitsLost = true;
+      this.lostTimer = setTimeout(() => this.show("lost"), this.phase === "" ? 4000 : LOST_MS);
+    }
+  }
+
+  /** @param {any} event */
+  heard(event) {
+    this.waitsLost = false;
+    switch (event?.event) {
+      case "snapshot": {
+        const stays = this.again && this.phase === "in" && event.phase === "in";
+        this.again = false;
+        this.snapshot = event;
+        this.show(event.phase);
+        this.view?.update(event);
+        if (stays) this.call.start();
+        break;
+      }
+      case "offer":
+        this.call.offer(String(event.sdp));
+        break;
+      case "chat":
+        if (this.view instanceof Meeting) this.view.wrote(event);
+        break;
+      case "speaking":
+        if (this.view instanceof Meeting) this.view.spoke(event);
+        break;
+      case "charter_differs":
+        charterDialog(this, Array.isArray(event.sentences) ? event.sentences : []);
+        break;
+      case "media":
+        if (event.sentence && event.state !== "connected") this.toast(cleanText(event.sentence), true);
+        break;
+      case "problem":
+        this.toast(cleanText(event.sentence), true);
+        break;
+      case "refused":
+        this.toast(cleanText(event.why || "That was not possible."), true);
+        break;
+      case "error":
+        this.toast(cleanText(event.message), true);
+        break;
+      case "other_tab":
+        this.snapshot = null;
+        this.call.stop();
+        this.devices.close();
+        this.show("other_tab");
+        break;
+      case "left":
+        this.show("left");
+        break;
+      default:
+    }
+  }
+
+  /** Tells the agent what the switches are, when that changed. */
+  tellSwitches() {
+    for (const [what, on] of [["microphone", this.devices.microphoneOn], ["camera", this.devices.cameraOn]]) {
+      if (this.told[what] === on || !this.line.up) continue;
+      if (this.devices.asking) return;
+      if (this.line.send({ do: what, on })) this.told[what] = on;
+    }
+  }
+
+  ownLevel() {
+    return this.devices.microphoneOn && this.level > 0.35 ? this.level * 0.2 : 0;
+  }
+
+  leaveNow() {
+    this.line.send({ do: "leave" });
+    this.show("left");
+  }
+
+  // --- views ---
+
+  /** @param {string} phase */
+  show(phase) {
+    if (phase === this.phase || (this.phase === "left" && phase !== "preview")) return;
+    this.phase = phase;
+    this.view?.leave();
+    document.querySelector("dialog[open]")?.remove();
+    this.view = this.make(phase);
+    fill(/** @type {Element} */ (document.getElementById("app")), this.view.element);
+    if (["left", "lost", "refused"].includes(phase)) {
+      this.devices.close();
+      this.call.stop();
+      this.meter.stop();
+      forget();
+    }
+    if (this.snapshot) this.view.update(this.snapshot);
+    this.view.enter();
+  }
+
+  /** @param {string} phase */
+  make(phase) {
+    switch (phase) {
+      case "preview":
+        return new Preview(this);
+      case "knocking":
+        return new Waiting(this);
+      case "in":
+        return new Meeting(this);
+      case "left":
+        return new Plain("You have left the meeting", ["The others go on without you. You can close this tab."]);
+      case "other_tab":
+        return new Plain("The meeting is open in another tab", ["It runs in one tab at a time, so that your camera and microphone are used once."], button("Use it here", () => { if (this.line.send({ do: "take" })) announce("Moving the meeting to this tab."); }, { class: "primary large" }));
+      case "lost":
+        return new Plain("The Folkmoot program does not answer", ["It runs on this machine, and holds the keys of the meeting. Perhaps it was closed. Start it again to come back; this page then goes on by itself, or a new one opens."], button("Try again now", () => { this.line.open(); }, { class: "primary" }));
+      default:
+        return new Plain("This page has lost its key", ["The key that opens the meeting works once, and only for a minute. Start Folkmoot again, or use the tab in which the meeting is open."]);
+    }
+  }
+
+  /** A sentence for a few seconds. @param {string} text @param {boolean} [urgent] */
+  toast(text, urgent = false) {
+    const element = h("div", { class: "toast" }, icon(urgent ? "warning" : "info"), h("p", {}, text), iconButton("close", "Dismiss", () => element.remove()));
+    this.toasts.append(element);
+    while (this.toasts.children.length > TOASTS_MAX) this.toasts.firstElementChild?.remove();
+    announce(text, urgent);
+    setTimeout(() => { if (!element.matches(":hover, :focus-within")) element.remove(); }, TOAST_MS);
+  }
+}
+
+const secret = await obtainSecret();
+if (secret) new App(secret);
+else {
+  const view = new Plain("This page needs its key", ["Folkmoot opens it with a key that works once. Start Folkmoot, and it opens the page by itself. If the meeting is open in another tab, go there."]);
+  fill(/** @type {Element} */ (document.getElementById("app")), view.element);
+  view.enter();
+}

@@ -1,0 +1,200 @@
+"""A session for the tests of the page: a roster in memory, commands written down, and every member
+sends back what the page itself sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from folkmoot.cells.frames import EncodedFrame
+
+Event = dict[str, Any]
+
+OWN = "aaaa1111"
+INVITE = "folkmoot:" + "abcdefghijklmnopqrstuvwxyz234567" * 8
+NAMES = (
+    "Anna", "Bertolt Brandt", "Chidi", "Dolores Huerta", "Éva", "Fatima", "Günther", "Hồ Xuân Hương",
+    "Ingrid", "José", "Κλειώ", "李清照", "Maryam", "Nikolai",
+)  # fmt: skip
+
+
+class FakeSession:
+    """Implements PageSession and MediaSession."""
+
+    def __init__(self, *, phase: str = "preview", others: int = 0, pictures: int | None = None):
+        self.commands: list[Event] = []
+        self.subscribers: list[Callable[[Event], None]] = []
+        self.sinks: list[Any] = []
+        self.frames = 0
+        self.auto_admit = True
+        self.state: Event = {
+            "event": "snapshot",
+            "phase": phase,
+            "me": {"member": OWN, "name": "Rosa"},
+            "group_name": "Garden assembly",
+            "invite": INVITE,
+            "members": [],
+            "knocks": [],
+            "chat": [],
+            "safety_code": "271828182845904523536028747135",
+            "epoch": 4,
+            "relays": [
+                {
+                    "address": "relay.example:443#pin",
+                    "label": "Garden co-op",
+                    "up": True,
+                    "sees_address": True,
+                },
+                {
+                    "address": "203.0.113.7:4433#pin",
+                    "label": "",
+                    "up": True,
+                    "sees_address": False,
+                },
+            ],
+            "confirmed": True,
+            "charter": {
+                "admission": "sponsor",
+                "sentences": [
+                    "Somebody who is inside lets newcomers in.",
+                    "Everyone here has a vote.",
+                    "Nobody can be removed by anybody, and no vote can change that.",
+                ],
+            },
+        }
+        if phase == "in":
+            self.enter()
+        for index in range(others):
+            camera = pictures is None or index < pictures
+            self.add(f"bbbb{index:04d}", NAMES[index % len(NAMES)], camera=camera)
+
+    @staticmethod
+    def member(member: str, name: str, **extra: Any) -> Event:
+        return {
+            "member": member,
+            "name": name,
+            "tag": "",
+            "here": True,
+            "microphone": True,
+            "camera": True,
+            "muted": False,
+            "hidden": False,
+            "confirmed": True,
+            **extra,
+        }
+
+    # --- what the tests do ---
+
+    def enter(self) -> None:
+        self.state["phase"] = "in"
+        self.state["members"].insert(0, self.member(OWN, self.state["me"]["name"]))
+
+    def add(self, member: str, name: str, **extra: Any) -> None:
+        self.state["members"].append(self.member(member, name, **extra))
+        for sink in self.sinks:
+            sink.member_added(member, name)
+
+    def remove(self, member: str) -> None:
+        self.state["members"] = [one for one in self.state["members"] if one["member"] != member]
+        for sink in self.sinks:
+            sink.member_removed(member)
+
+    def change(self, **fields: Any) -> None:
+        self.state.update(fields)
+        self.publish(self.snapshot())
+
+    def knock(self, knock: str, name: str) -> None:
+        self.change(knocks=[*self.state["knocks"], {"knock": knock, "name": name, "since": 0}])
+
+    def says(self, member: str, name: str, text: str) -> None:
+        line = {"from": member, "name": name, "text": text, "at": 1_795_000_000_000}
+        self.state["chat"].append(line)
+        self.publish({"event": "chat", **line})
+
+    def publish(self, event: Event) -> None:
+        for callback in list(self.subscribers):
+            callback(event)
+
+    def done(self, do: str) -> list[Event]:
+        return [command for command in self.commands if command["do"] == do]
+
+    # --- PageSession ---
+
+    def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
+        self.subscribers.append(callback)
+        callback(self.snapshot())
+        return lambda: self.subscribers.remove(callback)
+
+    def snapshot(self) -> Event:
+        return {key: list(value) if isinstance(value, list) else value
+                for key, value in self.state.items()}  # fmt: skip
+
+    def do(self, command: Event) -> None:
+        self.commands.append(command)
+        match command["do"]:
+            case "join":
+                self.state["me"] = {"member": OWN, "name": command["name"]}
+                self.state["phase"] = "knocking"
+                if self.auto_admit:
+                    self.enter()
+            case "chat":
+                self.says(OWN, self.state["me"]["name"], command["text"])
+            case "admit":
+                for knock in self.state["knocks"]:
+                    if knock["knock"] == command["knock"]:
+                        self.add(f"cccc{knock['knock']}", knock["name"])
+                self._no_longer(command["knock"])
+            case "refuse":
+                self._no_longer(command["knock"])
+            case "mute" | "unmute":
+                self._set(command["member"], muted=command["do"] == "mute")
+            case "hide" | "show":
+                self._set(command["member"], hidden=command["do"] == "hide")
+            case "microphone" | "camera":
+                self._set(OWN, **{command["do"]: command["on"]})
+            case "rename":
+                self.state["me"] = {"member": OWN, "name": command["name"]}
+                self._set(OWN, name=command["name"])
+            case "leave":
+                self.state["phase"] = "left"
+                self.publish({"event": "left"})
+            case _:
+                self.publish({"event": "refused", "what": command["do"], "why": "Not possible."})
+        self.publish(self.snapshot())
+
+    def _no_longer(self, knock: str) -> None:
+        self.state["knocks"] = [one for one in self.state["knocks"] if one["knock"] != knock]
+
+    def _set(self, member: str, **fields: Any) -> None:
+        self.state["members"] = [
+            {**one, **fields} if one["member"] == member else one for one in self.state["members"]
+        ]
+
+    # --- MediaSession ---
+
+    def attach_media(self, sink: Any) -> None:
+        self.sinks.append(sink)
+        for one in self.state["members"]:
+            if one["member"] != OWN:
+                sink.member_added(one["member"], one["name"])
+
+    def detach_media(self, sink: Any) -> None:
+        if sink in self.sinks:
+            self.sinks.remove(sink)
+
+    def voice_in(self, frame: EncodedFrame) -> None:
+        self._echo(frame, "microphone")
+
+    def picture_in(self, frame: EncodedFrame) -> None:
+        self._echo(frame, "camera")
+
+    def _echo(self, frame: EncodedFrame, switch: str) -> None:
+        self.frames += 1
+        for one in self.state["members"]:
+            if one["member"] != OWN and one[switch]:
+                for sink in self.sinks:
+                    sink.play(one["member"], frame)
+
+    def want_keyframe(self, member: str) -> None:
+        for sink in self.sinks:
+            sink.keyframe_wanted()
