@@ -1,0 +1,121 @@
+"""The commits on one parent that were found correct and allowed, and which of them may be named.
+
+At most 8 are kept, two of one committer at most: the second shows that both are void, and a third
+would show nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from folkmoot.agreement.presence import Presence
+from folkmoot.agreement.tally import Tally
+
+CANDIDATES_MAX = 8
+ASIDE_ROUNDS = 3  # so long a complaint keeps a candidate from being named: it delays, never blocks
+RANK_S = 0.7  # longer than a commit takes to reach everybody, or two commit at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Who made it, and when it came here."""
+
+    committer: bytes
+    at: float
+
+
+class Candidates:
+    """Candidates by the authenticator (32 bytes) of the epoch that they make."""
+
+    def __init__(self, presence: Presence, tally: Tally) -> None:
+        self._presence = presence
+        self._tally = tally
+        self._kept: dict[bytes, Candidate] = {}
+        self._void: set[bytes] = set()  # committers of two
+        self._aside: tuple[bytes, int] | None = None  # the candidate, and the round it was in
+        self.turns_from: float | None = None  # ranks count from here: None, from each one's arrival
+
+    def __contains__(self, child: bytes) -> bool:
+        return child in self._kept
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._kept)
+
+    def add(self, child: bytes, committer: bytes, now: float) -> bool:
+        """Keeps one more; False when it must not be kept."""
+        if committer not in self._presence.electors:
+            return False
+        siblings = [one for one in self._kept.values() if one.committer == committer]
+        if len(siblings) > 1 or not self._make_place():
+            return False
+        if siblings:
+            self._disqualify(committer, now)
+        self._kept[child] = Candidate(committer, now)
+        return True
+
+    def _disqualify(self, committer: bytes, now: float) -> None:
+        self._void.add(committer)
+        self.turns_from = now  # the turns begin again, for those who have not committed yet
+
+    def _make_place(self) -> bool:
+        """Room for one more; a void one that nobody named goes first."""
+        if len(self._kept) < CANDIDATES_MAX:
+            return True
+        named = {child for number in self._tally.rounds() for child in self._tally.names(number)}
+        for child, candidate in self._kept.items():
+            if candidate.committer in self._void and child not in named:
+                del self._kept[child]
+                return True
+        return False
+
+    def set_aside(self, child: bytes, number: int, now: float) -> bool:
+        """Keeps `child` from being named from round `number` on for a while; only once."""
+        if self._aside is not None:
+            return False
+        self._aside = (child, number)
+        if child in self._kept:
+            self.turns_from = now
+        return True
+
+    def viable(self, child: bytes, number: int) -> bool:
+        """Whether `child` may be named in round `number` by who is not locked."""
+        candidate = self._kept.get(child)
+        if candidate is None or candidate.committer in self._void:
+            return False
+        if self._aside is None or self._aside[0] != child:
+            return True
+        return number >= self._aside[1] + ASIDE_ROUNDS
+
+    def any_viable(self, number: int) -> bool:
+        """Whether there is anything to name in round `number`."""
+        return any(self.viable(child, number) for child in self._kept)
+
+    def committers(self) -> frozenset[bytes]:
+        """Who used its turn on this parent already."""
+        return frozenset(one.committer for one in self._kept.values()) | self._void
+
+    def in_turn(self, number: int, present: frozenset[bytes], now: float) -> bytes | None:
+        """The candidate of the lowest rank whose time has come."""
+        ready = []
+        for child, candidate in self._kept.items():
+            if self.viable(child, number):
+                rank = self._presence.rank(candidate.committer, present)
+                since = candidate.at if self.turns_from is None else self.turns_from
+                if now >= since + rank * RANK_S:
+                    ready.append((rank, child))
+        return min(ready)[1] if ready else None
+
+    def most_named(self, number: int, present: frozenset[bytes]) -> bytes | None:
+        """The candidate that most named last, then the one of the lowest rank."""
+        votes: dict[bytes | None, int] = {}
+        for seat in present:
+            naming = self._tally.latest(seat)
+            if naming is not None:
+                votes[naming.child] = votes.get(naming.child, 0) + 1
+        viable = [
+            (-votes.get(child, 0), self._presence.rank(candidate.committer, present), child)
+            for child, candidate in self._kept.items()
+            if self.viable(child, number)
+        ]
+        return min(viable)[2] if viable else None
