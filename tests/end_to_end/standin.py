@@ -1,10 +1,12 @@
-"""A page without a browser: aiortc's RTCPeerConnection answers the bridge's offers, fast, in the same process."""
+"""A page without a browser: aiortc's RTCPeerConnection answers the bridge's offers, fast, in the
+same process."""
 
 from __future__ import annotations
 
 import asyncio
 import fractions
 from collections import Counter
+from collections.abc import Callable
 
 import av
 import numpy as np
@@ -16,10 +18,21 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
+from av.stream import Stream
+
+
+async def until(condition: Callable[[], bool], within_s: float = 15.0) -> None:
+    """Waits for something that another program does, for which there is no event."""
+    async with asyncio.timeout(within_s):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.02)
 
 
 class Tone(MediaStreamTrack):
-    """440 Hz as the bridge asks for it: Opus, 24 kbit/s, constant. aiortc passes encoded packets through."""
+    """440 Hz as the bridge asks for it: Opus, 24 kbit/s, constant. aiortc passes encoded packets
+    through."""
 
     kind = "audio"
 
@@ -33,11 +46,11 @@ class Tone(MediaStreamTrack):
         self._count = 0
         self._started = 0.0
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> av.Packet[Stream]:
         loop = asyncio.get_running_loop()
         if not self._count:
             self._started = loop.time()
-        packets: list[av.Packet] = []
+        packets: list[av.Packet[Stream]] = []
         while not packets:
             at = (np.arange(960) + self._count * 960) / 48_000
             samples = (0.3 * np.sin(2 * np.pi * 440 * at)).astype(np.float32).reshape(1, -1)
@@ -47,7 +60,7 @@ class Tone(MediaStreamTrack):
             self._count += 1
             packets = self._codec.encode(frame)
         await asyncio.sleep(max(0.0, self._started + self._count * 0.02 - loop.time()))
-        packet = av.Packet(bytes(packets[0]))
+        packet: av.Packet[Stream] = av.Packet(bytes(packets[0]))
         packet.pts, packet.time_base = self._count * 960, fractions.Fraction(1, 48_000)
         return packet
 
@@ -77,7 +90,8 @@ class Colour(MediaStreamTrack):
 
 
 class StandIn:
-    """Answers offers, sends a tone and a colour, and counts what it decodes of each remote member."""
+    """Answers offers, sends a tone and a colour, and counts what it decodes of each remote
+    member."""
 
     def __init__(self, luma: int = 90, bitrate: int = 24_000) -> None:
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)

@@ -1,22 +1,19 @@
-"""Two bridges back to back, with aiortc in the browsers' place: sound and picture cross, undecoded on the way."""
+"""Two bridges back to back, with aiortc in the browsers' place: sound and picture cross, undecoded
+on the way."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
-from end_to_end.standin import StandIn
+from end_to_end.standin import StandIn, until
 from folkmoot.agent.media import BadAnswer, Bridge
 from folkmoot.cells.frames import EncodedFrame
-
-
-async def until(condition: Callable[[], bool], within_s: float = 15.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 class Side:
@@ -73,7 +70,7 @@ class Side:
         await asyncio.gather(*self.tasks)
 
 
-def run(scenario: Callable[[], Awaitable[None]]) -> None:
+def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     threads = threading.active_count()
     asyncio.run(scenario())
     assert (
@@ -98,10 +95,11 @@ def test_sound_and_picture_cross_both_ways() -> None:
         # Constant voice frames of 60 bytes, 20 ms apart, whatever happens.
         assert {len(frame.payloads[0]) for frame in one.voice} == {60}
         times = [frame.time_us for frame in one.voice]
-        assert {after - before for before, after in zip(times, times[1:], strict=False)} == {20_000}
+        assert {after - before for before, after in itertools.pairwise(times)} == {20_000}
         assert one.pictures[0].key
         assert all(len(payload) <= 1_300 for frame in one.pictures for payload in frame.payloads)
-        # A lost picture frame: nothing is shown before the next key frame, which is asked for at once.
+        # A lost picture frame: nothing is shown before the next key frame, which is asked for at
+        # once.
         keys = sum(frame.key for frame in one.pictures)
         seen = two.page.count("video")
         one.drop_picture = True

@@ -2,6 +2,18 @@
 
 from folkmoot.agent.media.bridge import Bridge
 from folkmoot.agent.media.clock import media_clock
+from folkmoot.agent.media.headless import Headless
+from folkmoot.agent.media.player import CannotPlay, Player
+from folkmoot.agent.media.recorder import CannotRecord, Recorder
 from folkmoot.agent.media.sdp import BadAnswer
 
-__all__ = ["BadAnswer", "Bridge", "media_clock"]
+__all__ = [
+    "BadAnswer",
+    "Bridge",
+    "CannotPlay",
+    "CannotRecord",
+    "Headless",
+    "Player",
+    "Recorder",
+    "media_clock",
+]
