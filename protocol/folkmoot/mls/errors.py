@@ -114,6 +114,7 @@ class Check(enum.Enum):
     WELCOME_REINIT = (256, "§11.2", "a Welcome that does not match the ReInit")
     WELCOME_BRANCH = (257, "§11.3", "a Welcome to a branch that does not match its group")
     EPOCH_EXHAUSTED = (260, "§12", "a group that has no epoch left")
+    REINIT_DONE = (262, "§12.4.2", "a group that ended with a ReInit")
     LIMIT = (261, "§12", "more than we are willing to keep")
 
     @property

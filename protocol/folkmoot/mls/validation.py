@@ -253,8 +253,13 @@ class SentProposal:
     sender: int | None
 
 
-def check_proposal(proposal: Proposal, sender: int | None, tree: RatchetTree, nh: int) -> None:
-    """A proposal by itself (§12.1), in a group whose KDF gives `nh` bytes."""
+def check_proposal(
+    proposal: Proposal, sender: int | None, tree: RatchetTree, nh: int, resuming: bool
+) -> None:
+    """A proposal by itself (§12.1), in a group whose KDF gives `nh` bytes.
+
+    `resuming` is for the first commit of a reinit or branch, where alone their PSKs may be.
+    """
     if isinstance(proposal, Update):
         replaced = None if sender is None else tree.leaf(sender)
         if replaced is None:
@@ -264,7 +269,7 @@ def check_proposal(proposal: Proposal, sender: int | None, tree: RatchetTree, nh
         if tree.leaf(proposal.leaf) is None:
             raise ValidationError(Check.REMOVE_BLANK, f"leaf {proposal.leaf}")
     elif isinstance(proposal, PreSharedKey):
-        if proposal.psk.usage in (psks.USAGE_REINIT, psks.USAGE_BRANCH):
+        if not resuming and proposal.psk.usage in (psks.USAGE_REINIT, psks.USAGE_BRANCH):
             raise ValidationError(Check.PSK_USAGE)
         if len(proposal.psk.nonce) != nh:
             raise ValidationError(Check.PSK_NONCE)

@@ -1,0 +1,79 @@
+"""Proposals that were sent alone, kept until a commit refers to them or the epoch ends (§12.1)."""
+
+from __future__ import annotations
+
+from folkmoot.mls import validation
+from folkmoot.mls.commit import Commit
+from folkmoot.mls.epoch import STORED_PROPOSALS_MAX, Epoch
+from folkmoot.mls.errors import Check, FramingError, StateError, ValidationError
+from folkmoot.mls.framing import EXTERNAL
+from folkmoot.mls.proposals import (
+    ADD,
+    GROUP_CONTEXT_EXTENSIONS,
+    PSK,
+    REINIT,
+    REMOVE,
+    Add,
+    ExternalInit,
+    GroupContextExtensions,
+    ReInit,
+    Remove,
+    Update,
+)
+from folkmoot.mls.protection import VerifiedContent
+from folkmoot.mls.validation import SentProposal
+
+# What one outside the group may propose (§17.4, the column "External").
+EXTERNAL_TYPES = frozenset({ADD, REMOVE, PSK, REINIT, GROUP_CONTEXT_EXTENSIONS})
+
+
+def store(epoch: Epoch, verified: VerifiedContent) -> bytes:
+    """Keeps a verified proposal; its reference of 32 bytes. Raises MlsError."""
+    body = verified.content.body
+    if isinstance(body, bytes | Commit):
+        raise FramingError(Check.WIRE_FORMAT, "no proposal")
+    sender = verified.sender
+    if sender.type == EXTERNAL and body.type not in EXTERNAL_TYPES:
+        raise ValidationError(Check.EXTERNAL_PROPOSAL)
+    validation.check_proposal(body, sender.leaf, epoch.tree, epoch.suite.nh, False)
+    reference = epoch.suite.make_proposal_ref(verified.authenticated.encode())
+    if reference not in epoch.stored and len(epoch.stored) >= STORED_PROPOSALS_MAX:
+        raise StateError(Check.LIMIT, f"{STORED_PROPOSALS_MAX} proposals")
+    epoch.stored[reference] = SentProposal(body, sender.leaf)
+    return reference
+
+
+def committable(epoch: Epoch) -> list[bytes]:
+    """References of what we may commit together (§12.2), oldest first.
+
+    Not our own Update or removal; a leaf's last Remove, else its last Update; the last of several
+    GroupContextExtensions; a ReInit when there is nothing else.
+    """
+    chosen: dict[object, bytes] = {}
+    removes = {
+        item.proposal.leaf for item in epoch.stored.values() if isinstance(item.proposal, Remove)
+    }
+    for reference, item in epoch.stored.items():
+        slot = _slot(item, epoch.own_leaf, removes)
+        if slot is not None:
+            chosen.pop(slot, None)
+            chosen[slot] = reference
+    others = [one for slot, one in chosen.items() if slot != REINIT]
+    return others or list(chosen.values())
+
+
+def _slot(item: SentProposal, own: int, removes: set[int]) -> object | None:
+    """Of proposals with one slot, one can be committed; None for one that cannot be at all."""
+    proposal = item.proposal
+    if isinstance(proposal, ExternalInit):
+        return None
+    if isinstance(proposal, Remove):
+        return None if proposal.leaf == own else ("leaf", proposal.leaf)
+    if isinstance(proposal, Update):
+        mine = item.sender == own or item.sender in removes
+        return None if mine else ("leaf", item.sender)
+    if isinstance(proposal, Add):
+        return ("add", proposal.package.leaf_node.signature_key)
+    if isinstance(proposal, GroupContextExtensions):
+        return GROUP_CONTEXT_EXTENSIONS
+    return REINIT if isinstance(proposal, ReInit) else proposal
