@@ -29,13 +29,14 @@ from folkmoot.mls.extensions import (
     external_senders_extension,
 )
 from folkmoot.mls.external import propose_from_outside, propose_own_add
-from folkmoot.mls.group import Application, Created, Group, Member, Staged, StoredProposal
+from folkmoot.mls.group import Group
 from folkmoot.mls.key_package import (
     KeyPackageBundle,
     KeyPackageView,
     create_key_package,
     parse_key_package,
 )
+from folkmoot.mls.members import Application, Member, StoredProposal
 from folkmoot.mls.proposals import (
     Add,
     Custom,
@@ -48,6 +49,7 @@ from folkmoot.mls.proposals import (
     Update,
 )
 from folkmoot.mls.psk import PreSharedKeyID
+from folkmoot.mls.staged import Created, Staged
 
 __all__ = [
     "SUITE_P256_AES128",

@@ -7,75 +7,28 @@ the next epoch's Group. The old one still opens late messages of its epoch until
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from folkmoot.mls import joining, protection, resuming, saving, staging, stored
+from folkmoot.mls import joining, resuming, saving, sending, staging, stored
 from folkmoot.mls import psk as psks
 from folkmoot.mls.commit import Commit, ProposalOrRef, ProposalRef
 from folkmoot.mls.committing import CommitOptions, Made, make_commit, make_group_info
-from folkmoot.mls.epoch import EXTERNAL_PSKS_MAX, OWN_UPDATES_MAX, Epoch
+from folkmoot.mls.epoch import EXTERNAL_PSKS_MAX, Epoch
 from folkmoot.mls.errors import Check, FramingError, StateError, UsageError
 from folkmoot.mls.extensions import Extension
 from folkmoot.mls.external import join_from_outside
-from folkmoot.mls.framing import (
-    PRIVATE_MESSAGE,
-    PUBLIC_MESSAGE,
-    AuthenticatedContent,
-    FramedContent,
-    Sender,
-)
 from folkmoot.mls.hpke import Entropy
 from folkmoot.mls.key_package import KeyPackageBundle
-from folkmoot.mls.leaf_node import LeafContent, LeafNode
+from folkmoot.mls.members import Application, Member, StoredProposal
 from folkmoot.mls.message import decode_message, encode_message
 from folkmoot.mls.proposals import PreSharedKey, Proposal, ReInit, Update
 from folkmoot.mls.psk import PreSharedKeyID
+from folkmoot.mls.secret_tree import MessageKey
+from folkmoot.mls.staged import Created, Staged
 from folkmoot.mls.staging import Outcome
+from folkmoot.mls.tree import RatchetTree
 
 # HKDF-Expand with SHA-256 gives no more (RFC 5869 §2.3).
 EXPORT_BYTES_MAX = 255 * 32
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One member of an epoch; `leaf_node` is its leaf as it is encoded in the tree."""
-
-    leaf: int
-    identity: bytes
-    signature_key: bytes
-    encryption_key: bytes
-    leaf_node: bytes
-    extensions: tuple[Extension, ...]
-
-    @classmethod
-    def of(cls, leaf: int, node: LeafNode) -> Member:
-        return cls(
-            leaf,
-            node.credential.identity,
-            node.signature_key,
-            node.encryption_key,
-            node.encoded,
-            node.extensions,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """Application data of a member, verified."""
-
-    sender_leaf: int
-    data: bytes
-    authenticated_data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StoredProposal:
-    """A proposal that was verified and is kept for a commit to refer to."""
-
-    proposal: Proposal
-    sender: int | None  # None for one from outside the group
-    reference: bytes
-    authenticated_data: bytes
 
 
 class Group:
@@ -237,7 +190,7 @@ class Group:
 
     def computed_tree_hash(self) -> bytes:
         """The hash of the tree that we hold, computed anew from all its nodes."""
-        return type(self._epoch.tree).decode(self._epoch.tree.encode()).tree_hash()
+        return RatchetTree.decode(self._epoch.tree.encode()).tree_hash()
 
     def group_info(
         self,
@@ -281,20 +234,10 @@ class Group:
     # Sending
 
     def update(
-        self, entropy: Entropy, *, leaf_extensions: Sequence[Extension] | None = None
+        self, *, leaf_extensions: Sequence[Extension] | None = None, entropy: Entropy
     ) -> Update:
         """An Update of our own leaf with a fresh encryption key, for `propose`."""
-        epoch = self._epoch
-        if len(epoch.own_updates) >= OWN_UPDATES_MAX:
-            raise StateError(Check.LIMIT, f"{OWN_UPDATES_MAX} updates")
-        key = epoch.suite.generate_hpke_key(entropy)
-        node = LeafContent.of(epoch.own_node, key.public.data, leaf_extensions).sign_for_update(
-            self.group_id,
-            self.own_leaf,
-            lambda tbs: epoch.suite.sign_with_label(epoch.signer, "LeafNodeTBS", tbs),
-        )
-        epoch.own_updates[key.public.data] = key
-        return Update(node)
+        return sending.own_update(self._epoch, leaf_extensions, entropy)
 
     def propose(
         self,
@@ -305,11 +248,7 @@ class Group:
         entropy: Entropy,
     ) -> bytes:
         """A proposal to send, framed as an MLSMessage; it is stored here too."""
-        self._epoch.check_usable()
-        content = self._content(authenticated_data, proposal)
-        signed = self._sign(content, PUBLIC_MESSAGE if public else PRIVATE_MESSAGE)
-        stored.store(self._epoch, protection.signed_by_us(signed))
-        return self._protect(signed, entropy)
+        return sending.propose(self._epoch, proposal, authenticated_data, public, entropy)
 
     def seal(
         self,
@@ -320,38 +259,7 @@ class Group:
         entropy: Entropy,
     ) -> bytes:
         """Application data in a PrivateMessage; uses up a key of our own ratchet."""
-        self._epoch.check_usable()
-        content = self._content(authenticated_data, data)
-        return self._protect(self._sign(content, PRIVATE_MESSAGE), entropy, padding_bytes)
-
-    def _content(self, authenticated_data: bytes, body: bytes | Proposal) -> FramedContent:
-        sender = Sender.member(self.own_leaf)
-        return FramedContent(self.group_id, self.epoch, sender, authenticated_data, body)
-
-    def _sign(self, content: FramedContent, wire_format: int) -> AuthenticatedContent:
-        epoch = self._epoch
-        return protection.sign(epoch.suite, wire_format, content, epoch.signer, epoch.context_bytes)
-
-    def _protect(
-        self, signed: AuthenticatedContent, entropy: Entropy, padding_bytes: int = 0
-    ) -> bytes:
-        epoch = self._epoch
-        if signed.wire_format == PUBLIC_MESSAGE:
-            return encode_message(
-                protection.protect_public(
-                    epoch.suite, signed, epoch.secrets.membership_key, epoch.context_bytes
-                )
-            )
-        return encode_message(
-            protection.protect_private(
-                epoch.suite,
-                signed,
-                epoch.secrets.sender_data_secret,
-                epoch.secret_tree,
-                entropy,
-                padding_bytes,
-            )
-        )
+        return sending.seal(self._epoch, data, authenticated_data, padding_bytes, entropy)
 
     # Committing
 
@@ -385,7 +293,7 @@ class Group:
         if include_stored:
             items += [one for one in self.stored_references() if one not in items]
         made = make_commit(self._epoch, items, options, entropy)
-        return Created._of(made, self)
+        return self._created(made)
 
     def stored_references(self) -> list[ProposalRef]:
         """The stored proposals that a commit of ours may refer to: not our own Updates, not our
@@ -400,7 +308,23 @@ class Group:
         """
         body = decode_message(message)
         outcome = staging.stage(self._epoch, staging.open_message(self._epoch, body))
-        return Staged._of(outcome, self)
+        return self._staged(outcome)
+
+    def _staged(self, outcome: Outcome) -> Staged:
+        after = outcome.after
+        group = None if after is None else Group(after, self.join_extensions)
+        return Staged.of(outcome, self, group)
+
+    def _created(self, made: Made) -> Created:
+        return Created(made.message, made.welcome, self._staged(made.outcome))
+
+    def leave_for_next(self, used: MessageKey | None) -> None:
+        """What `Staged.merge` does to its parent: once only, and the commit's key goes."""
+        if self._superseded:
+            raise StateError(Check.STALE)
+        self._superseded = True
+        if used is not None:
+            self._epoch.secret_tree.consume(used)
 
     def receive(self, message: bytes) -> Application | StoredProposal:
         """Opens application data, or stores a proposal; raises MlsError and changes nothing."""
@@ -433,7 +357,7 @@ class Group:
         `bundle` is for the new group's suite, `key_packages` (framed) are those of all others.
         """
         made = resuming.reinitialize(self._epoch, bundle, key_packages, entropy)
-        return Created._of(made, Group(made.outcome.before))
+        return Group(made.outcome.before)._created(made)
 
     def branch(
         self,
@@ -446,7 +370,7 @@ class Group:
     ) -> Created:
         """A new group of some of this one's members (§11.3); extensions default to this one's."""
         made = resuming.branch(self._epoch, group_id, bundle, key_packages, extensions, entropy)
-        return Created._of(made, Group(made.outcome.before))
+        return Group(made.outcome.before)._created(made)
 
     # Saving
 
@@ -458,73 +382,3 @@ class Group:
     def load(cls, data: bytes) -> Group:
         """What `save` gave; raises MlsError."""
         return cls(*saving.decode(data))
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Staged:
-    """A commit that was checked to the end and changed nothing yet."""
-
-    committer: int | None  # None for an external commit
-    authenticated_data: bytes
-    proposals: tuple[tuple[Proposal, int | None], ...]  # with the leaf that sent each
-    added: tuple[Member, ...]
-    removed: tuple[Member, ...]
-    extensions_before: tuple[Extension, ...]
-    extensions_after: tuple[Extension, ...]
-    self_removed: bool
-    group: Group | None  # the next epoch, whole; None when we are removed
-    parent: Group
-    _outcome: Outcome
-
-    @classmethod
-    def _of(cls, outcome: Outcome, parent: Group) -> Staged:
-        change, before = outcome.change, outcome.before
-        joined = list(change.added_leaves)
-        if outcome.committer is None:
-            joined.append(outcome.committer_leaf)
-        added = ((leaf, change.tree.leaf(leaf)) for leaf in joined)
-        removed = ((leaf, before.tree.leaf(leaf)) for leaf in change.removed)
-        group = None
-        if outcome.after is not None:
-            group = Group(outcome.after, parent.join_extensions)
-        return cls(
-            committer=outcome.committer,
-            authenticated_data=outcome.authenticated_data,
-            proposals=tuple((one.proposal, one.sender) for one in outcome.proposals),
-            added=tuple(Member.of(leaf, node) for leaf, node in added if node is not None),
-            removed=tuple(Member.of(leaf, node) for leaf, node in removed if node is not None),
-            extensions_before=before.context.extensions,
-            extensions_after=change.extensions,
-            self_removed=outcome.after is None,
-            group=group,
-            parent=parent,
-            _outcome=outcome,
-        )
-
-    def merge(self) -> Group:
-        """The next epoch's Group; the parent must not have been left for another one.
-
-        Raises MlsError when it was, or when the commit removes us.
-        """
-        if self.parent._superseded:
-            raise StateError(Check.STALE)
-        if self.group is None:
-            raise StateError(Check.REMOVED)
-        self.parent._superseded = True
-        used = self._outcome.used
-        if used is not None:
-            self.parent._epoch.secret_tree.consume(used)
-        return self.group
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Created:
-    """A commit of our own: `message` for the group, `welcome` for those whom it adds."""
-
-    message: bytes
-    welcome: bytes | None
-    staged: Staged
-
-    @classmethod
-    def _of(cls, made: Made, parent: Group) -> Created:
-        return cls(made.message, made.welcome, Staged._of(made.outcome, parent))
