@@ -131,11 +131,11 @@ class Outbox:
         self._size += size
         return True
 
-    def next_plaintext(self) -> bytes:
-        """What the next cell carries: as much as fits, nothing if nothing waits."""
+    def next_plaintext(self, bytes_max: int = PLAINTEXT_BYTES) -> bytes:
+        """What the next cell carries: as much as fits `bytes_max`, nothing if nothing waits."""
         plaintext = b""
         for queue in (self._urgent, self._normal):
-            while queue and len(plaintext) + len(queue[0]) <= PLAINTEXT_BYTES:
+            while queue and len(plaintext) + len(queue[0]) <= bytes_max:
                 plaintext += queue.popleft()
         self._size -= len(plaintext)
         return plaintext
