@@ -27,7 +27,9 @@ settled candidate, so the rule can only ever mend what a partition broke.
 **Why they settle.** In round 0 everybody names the candidate of whose turn it is, and waits 700 ms
 a rank for the others'. A round ends when its time is over or when nobody can win it any more. In
 later rounds who is not locked names what is known to be locked, else what the leader of the round
-names (each round another of those present), and after 700 ms what most named last. Rounds get
+names (each round another of those present), and after 700 ms what most named last. What one alone
+claims to be locked on counts for nothing, unless it leads: a liar would tell everybody something
+else, in every round. Rounds get
 longer, so that slow networks fit in one. Who sees more than (n-1)/3 in later rounds jumps to them.
 Namings are said again until settled, those of the last rounds too, so that locks become known
 whatever was lost.
@@ -51,6 +53,9 @@ from folkmoot.mls.errors import UsageError
 ROUND_S = 2.5  # of the first round; shorter ones split slow networks, longer ones wait for the dead
 ROUND_MORE_S = 0.5  # each round is longer than the last by this
 ROUND_S_MAX = 6.0
+# Who says nothing for so many rounds (9 s and more) is not waited for although it is heard: it may
+# have come back without the right to name, or want to block a small meeting at no cost.
+MUTE_ROUNDS = 3
 RESEND_S = 0.5
 RESEND_OLDER = 3  # that many earlier rounds are said again in turn with the current one
 ASK_AGAIN_S = 1.0  # a commit that did not come of it is asked for again
@@ -128,8 +133,8 @@ class Agreement:
 
     def hear(self, seat: bytes, now: float) -> None:
         """Something signed by `seat` arrived; `now` may be earlier than in the last call."""
-        self._presence.hear(seat, now)
-        self._touch(now)
+        if self._presence.hear(seat, now):
+            self._touch(now)
 
     def leave(self, seat: bytes) -> None:
         """The member in `seat` said farewell: nobody waits for it any more."""
@@ -173,21 +178,22 @@ class Agreement:
 
     def receive_naming(self, seat: bytes, naming: Naming, now: float) -> None:
         """A naming that the elector in `seat` signed."""
-        self._touch(now)
-        known = seat in self._presence.electors and seat != self._own
-        if not known or naming.parent != self.parent:
+        if seat not in self._presence.electors or seat == self._own:
             return
-        self._presence.hear(seat, now)
-        if self._tally.add(seat, naming) and naming.child is not None:
-            self._begin(now)
+        self.hear(seat, now)
+        if naming.parent == self.parent and self._tally.add(seat, naming):
+            if naming.child is not None:
+                self._begin(now)
+            self._touch(now)
 
     def moved(self, seat: bytes, child: bytes, now: float) -> None:
         """A beacon shows that the elector in `seat` is in `child`, or in an epoch after it."""
-        self._touch(now)
-        if seat in self._presence.electors and seat != self._own:
-            self._presence.hear(seat, now)
-            self._tally.moved[seat] = child
+        if seat not in self._presence.electors or seat == self._own:
+            return
+        self.hear(seat, now)
+        if self._tally.move(seat, child):
             self._begin(now)
+            self._touch(now)
 
     def set_aside(self, child: bytes, by: bytes, now: float) -> None:
         """The elector in `by` complains that it cannot process `child`. The first complaint on this
@@ -289,7 +295,11 @@ class Agreement:
 
     def _base(self, number: int, present: frozenset[bytes]) -> set[bytes]:
         """Whose votes count in a round: those present, and whoever voted and went silent since."""
-        return (self._tally.speakers(number) | present) - self._presence.left
+        base = (self._tally.speakers(number) | present) - self._presence.left
+        if number < MUTE_ROUNDS:
+            return base
+        before = range(number - MUTE_ROUNDS, number + 1)
+        return {seat for seat in base if seat == self._own or not self._tally.silent(seat, before)}
 
     def _wins(self, supporters: set[bytes], number: int, present: frozenset[bytes]) -> bool:
         base = self._base(number, present)
@@ -317,9 +327,7 @@ class Agreement:
         held = self._lock
         if held is None:
             return
-        for (_, at, _), child in self._claimed(present, proven=True):
-            if child == held.child or child not in self._candidates:
-                continue
+        for at, child in self._claimed(present):
             if at > held.round or (at == held.round and child < held.child):
                 self._lock = _Lock(child, at)
                 return
@@ -335,24 +343,21 @@ class Agreement:
         elif held is not None and held.child != child and number > held.round:
             self._lock = _Lock(child, number)
 
-    def _claimed(
-        self, present: frozenset[bytes], *, proven: bool
-    ) -> list[tuple[tuple[bool, int, bytes], bytes]]:
-        """Children that others claim to be locked on, the most credible first: those with more
-        claims than there can be liars, then by round, then by lower hash."""
+    def _claimed(self, present: frozenset[bytes]) -> list[tuple[int, bytes]]:
+        """Candidates that more claim to be locked on than there can be liars: (round, child), the
+        latest round first, then the lowest hash. So one honest elector at least is locked on it in
+        that round or later."""
         rounds: dict[bytes, list[int]] = {}
         for seat, child, number in self._tally.claims():
             if seat != self._own and seat not in self._presence.left:
                 rounds.setdefault(child, []).append(number)
         enough = liars_max(len(self._base(self._round, present)))
-        found = []
-        for child, numbers in rounds.items():
-            numbers.sort(reverse=True)
-            if len(numbers) > enough:
-                found.append(((True, numbers[enough], _inverse(child)), child))
-            elif not proven:
-                found.append(((False, numbers[0], _inverse(child)), child))
-        return sorted(found, reverse=True)
+        found = [
+            (-sorted(numbers, reverse=True)[enough], child)
+            for child, numbers in rounds.items()
+            if len(numbers) > enough and child in self._candidates
+        ]
+        return [(-number, child) for number, child in sorted(found)]
 
     def _catch_up(self, present: frozenset[bytes], now: float) -> None:
         others = present - {self._own}
@@ -424,12 +429,11 @@ class Agreement:
         """What to name in this round; None: nothing yet."""
         if self._lock is not None:
             return self._lock.child
-        known = self._won_earlier(present) or next(
-            (one for _, one in self._claimed(present, proven=False) if one in self._candidates),
-            None,
-        )
+        known = self._won_earlier(present)
         if known is not None:
             return known
+        for _, claimed in self._claimed(present):
+            return claimed
         if self._round == 0:
             return self._candidates.in_turn(0, present, now)
         assert self._entered_at is not None
@@ -465,8 +469,3 @@ class Agreement:
         if now >= since + self._presence.rank(self._own, present - committed) * RANK_S:
             self._asked_at = now
             self._actions.append(CommitNow())
-
-
-def _inverse(child: bytes) -> bytes:
-    """Orders lower hashes first where larger is better."""
-    return bytes(255 - byte for byte in child)

@@ -109,10 +109,10 @@ class Candidates:
     def most_named(self, number: int, present: frozenset[bytes]) -> bytes | None:
         """The candidate that most named last, then the one of the lowest rank."""
         votes: dict[bytes | None, int] = {}
-        for seat in present:
+        for seat in present | self._tally.moved.keys():
             naming = self._tally.latest(seat)
-            if naming is not None:
-                votes[naming.child] = votes.get(naming.child, 0) + 1
+            named = self._tally.moved.get(seat, naming.child if naming else None)
+            votes[named] = votes.get(named, 0) + 1
         viable = [
             (-votes.get(child, 0), self._presence.rank(candidate.committer, present), child)
             for child, candidate in self._kept.items()

@@ -40,10 +40,14 @@ class Presence:
         """When each elector was heard last."""
         return dict(self._heard)
 
-    def hear(self, seat: bytes, now: float) -> None:
-        """The elector in `seat` was heard; news that come late do not take newer ones back."""
-        if seat in self._heard:
-            self._heard[seat] = max(self._heard[seat], now)
+    def hear(self, seat: bytes, now: float) -> bool:
+        """The elector in `seat` was heard; news that come late do not take newer ones back. Whether
+        it had been silent for so long that it may have counted as absent."""
+        before = self._heard.get(seat)
+        if before is None or before >= now:
+            return False
+        self._heard[seat] = now
+        return now - before >= PRESENT_S
 
     def hear_all(self, now: float) -> None:
         """We could hear nobody until now: everybody has the benefit of the doubt."""

@@ -33,6 +33,8 @@ class Tally:
         self._said: dict[bytes, dict[int, Naming]] = {}
         self._locks: dict[bytes, Naming] = {}  # the latest lock of each, however long ago
         self.moved: dict[bytes, bytes] = {}
+        # Counting is asked for far more often than anything new is said.
+        self._counted: dict[tuple[int, bool], dict[bytes, set[bytes]]] = {}
 
     def add(self, seat: bytes, naming: Naming) -> bool:
         """Counts a naming; False when it says nothing new or contradicts an earlier one."""
@@ -50,6 +52,15 @@ class Tally:
                 return False
             del said[oldest]
         said[naming.round] = naming
+        self._counted.clear()
+        return True
+
+    def move(self, seat: bytes, child: bytes) -> bool:
+        """`seat` is in `child` already; False when that is no news."""
+        if self.moved.get(seat) == child:
+            return False
+        self.moved[seat] = child
+        self._counted.clear()
         return True
 
     def said(self, seat: bytes, number: int) -> Naming | None:
@@ -71,12 +82,20 @@ class Tally:
 
     def speakers(self, number: int) -> set[bytes]:
         """Who named something, or none, in round `number`; who has moved speaks in every round."""
-        return {seat for seat, said in self._said.items() if number in said} | set(self.moved)
+        return {seat for seat, said in self._said.items() if number in said} | self.moved.keys()
+
+    def silent(self, seat: bytes, numbers: range) -> bool:
+        """Whether `seat` said nothing in any of these rounds."""
+        said = self._said.get(seat, {})
+        return seat not in self.moved and not any(number in said for number in numbers)
 
     def names(self, number: int, *, locked: bool = False) -> dict[bytes, set[bytes]]:
         """Who named (or locked) each child in round `number`; who has moved counts in every
         round."""
-        found: dict[bytes, set[bytes]] = {}
+        found = self._counted.get((number, locked))
+        if found is not None:
+            return found
+        found = {}
         for seat, said in self._said.items():
             naming = said.get(number)
             if seat in self.moved or naming is None or naming.child is None:
@@ -85,6 +104,7 @@ class Tally:
                 found.setdefault(naming.child, set()).add(seat)
         for seat, child in self.moved.items():
             found.setdefault(child, set()).add(seat)
+        self._counted[number, locked] = found
         return found
 
     def claims(self) -> Iterator[tuple[bytes, bytes, int]]:
