@@ -72,7 +72,7 @@ export class Devices extends EventTarget {
   /** @param {"microphone"|"camera"} what */
   #constraints(what) {
     const device = this.chosen[what] ? { deviceId: { ideal: this.chosen[what] } } : {};
-    if (what === "camera") return { ...device, width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 24, max: 30 } };
+    if (what === "camera") return { ...device, width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 24, max: 30 } };
     return { ...device, channelCount: { ideal: 1 }, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
   }
 

@@ -33,6 +33,7 @@ export class Meeting {
     this.chat = new Chat(this);
     this.#build();
     this.refresh = () => this.update(app.snapshot);
+    this.touched = () => this.unsilence();
     this.keys = (event) => this.#shortcut(event);
     this.lost = (event) => app.toast(event.detail, true);
   }
@@ -72,6 +73,8 @@ export class Meeting {
     app.call.addEventListener("streams", this.refresh);
     app.call.addEventListener("state", this.refresh);
     document.addEventListener("keydown", this.keys);
+    document.addEventListener("pointerup", this.touched);
+    document.addEventListener("keyup", this.touched);
     app.devices.open();
     this.levels = setInterval(() => this.#hear(), LEVELS_MS);
     this.stats = setInterval(() => this.#report(), STATS_MS);
@@ -87,6 +90,8 @@ export class Meeting {
     app.call.removeEventListener("streams", this.refresh);
     app.call.removeEventListener("state", this.refresh);
     document.removeEventListener("keydown", this.keys);
+    document.removeEventListener("pointerup", this.touched);
+    document.removeEventListener("keyup", this.touched);
     clearInterval(this.levels);
     clearInterval(this.stats);
     app.call.stop();
@@ -203,6 +208,14 @@ export class Meeting {
     if (digest) this.app.line.send({ do: "stats", ...digest });
   }
 
+  /** Browsers play sound only after a click or a key, or while a microphone is open. */
+  unsilence() {
+    if (!this.silent) return;
+    this.silent = false;
+    this.updateNotices();
+    this.grid.playAll();
+  }
+
   // --- what is shown ---
 
   /** @param {any} snapshot */
@@ -232,6 +245,7 @@ export class Meeting {
     this.#updateKnocks(snapshot);
     this.safety?.update(snapshot);
     call.allow(snapshot.confirmed !== false);
+    if (devices.microphoneOn || devices.cameraOn) this.unsilence();
   }
 
   /** One's own switches show at once; the agent's word on them comes a moment later. @param {any} member @param {string} own */
@@ -274,7 +288,7 @@ export class Meeting {
     const { devices } = this.app;
     const microphone = devices.microphoneOn;
     const camera = devices.cameraOn;
-    updateSwitch(this.microphone, { on: microphone, label: "Microphone", drawing: microphone ? "microphone" : "microphone_off", words: microphone ? "Microphone is on. Turn it off" : "Microphone is off. Turn it on" });
+    updateSwitch(this.microphone, { on: microphone, label: "Mic", drawing: microphone ? "microphone" : "microphone_off", words: microphone ? "Microphone is on. Turn it off" : "Microphone is off. Turn it on" });
     updateSwitch(this.camera, { on: camera, label: "Camera", drawing: camera ? "camera" : "camera_off", words: camera ? "Camera is on. Turn it off" : "Camera is off. Turn it on" });
     const knocks = (snapshot.knocks ?? []).length;
     updateSwitch(this.peopleButton, { on: this.side === "people", label: "People", drawing: "people", words: knocks ? `People, ${number(knocks)} waiting to be let in` : "People" });
@@ -312,7 +326,7 @@ export class Meeting {
     if (key === this.noticesKey) return;
     this.noticesKey = key;
     fill(this.notices, ...notices.map(([kind, text]) => note(kind, text)),
-      this.silent ? note("info", "Your browser waits for a click before it plays sound. ", button("Turn the sound on", () => { this.silent = false; this.updateNotices(); this.grid.playAll(); }, { class: "primary" })) : null);
+      this.silent ? note("info", "Your browser waits for a click before it plays sound. ", button("Turn the sound on", () => this.unsilence(), { class: "primary" })) : null);
   }
 
   /** Those who knock stand over the pictures, whatever else is open. @param {any} snapshot */

@@ -43,7 +43,7 @@ export class Preview {
           h("div", { class: "mirror-frame" }, this.video, this.empty, h("div", { class: "mirror-controls" }, this.microphone, this.camera)),
           h("div", { class: "meter-row" }, icon("microphone"), this.meter.element),
           this.problems,
-          this.choice.element,
+          h("details", { class: "devices-more", open: matchMedia("(min-width: 861px)").matches }, h("summary", {}, icon("settings"), "Choose devices"), this.choice.element),
           h("p", { class: "quiet small" }, "Picture and sound are shown to you alone until you join.")),
         h("section", { class: "preview-facts" },
           this.title, this.lead, this.form,
@@ -89,7 +89,7 @@ export class Preview {
     this.video.hidden = !track;
     say(this.empty, track ? "" : devices.asking ? "Your browser may ask whether this page can use camera and microphone." : devices.problems.camera || "Your camera is off.");
     this.level.follow(devices.tracks.microphone);
-    updateSwitch(this.microphone, { on: devices.microphoneOn, label: "Microphone", drawing: devices.microphoneOn ? "microphone" : "microphone_off", words: devices.microphoneOn ? "Microphone is on. Turn it off" : "Microphone is off. Turn it on" });
+    updateSwitch(this.microphone, { on: devices.microphoneOn, label: "Mic", drawing: devices.microphoneOn ? "microphone" : "microphone_off", words: devices.microphoneOn ? "Microphone is on. Turn it off" : "Microphone is off. Turn it on" });
     updateSwitch(this.camera, { on: devices.cameraOn, label: "Camera", drawing: devices.cameraOn ? "camera" : "camera_off", words: devices.cameraOn ? "Camera is on. Turn it off" : "Camera is off. Turn it on" });
     const problems = [devices.problems.microphone, this.app.call.possible ? "" : "This browser cannot carry sound and picture (WebRTC is missing or switched off). You can join to read and write."].filter(Boolean);
     if (problems.join() !== this.problemsKey) {

@@ -6,25 +6,36 @@ import { h, icon, mark, say } from "./dom.js";
 import { cleanName, hue, initials } from "./words.js";
 
 const GAP = 12;
-const SHAPE = 4 / 3;
+/** Width to height. Faces like the first one best; another is taken where it makes pictures clearly larger. */
+const SHAPES = [4 / 3, 1, 16 / 9];
+const CLEARLY = 1.15;
 const WIDTH_MIN = 150;
 const SPEAKING_LEVEL = 0.015;
 const SPEAKING_MS = 700;
 
-/** The number of columns that makes tiles largest. @param {number} count @param {number} width @param {number} height */
+/**
+ * Columns, width and shape that make tiles largest.
+ * @param {number} count @param {number} width @param {number} height
+ * @returns {{columns: number, tile: number, shape: number}}
+ */
 export function layout(count, width, height) {
-  let best = { columns: 1, tile: 0 };
-  for (let columns = 1; columns <= count; columns += 1) {
-    const rows = Math.ceil(count / columns);
-    const tile = Math.min((width - GAP * (columns - 1)) / columns, ((height - GAP * (rows - 1)) / rows) * SHAPE);
-    if (tile > best.tile) best = { columns, tile };
+  let best = { columns: 1, tile: 0, shape: SHAPES[0] };
+  let most = 0;
+  for (const shape of SHAPES) {
+    for (let columns = 1; columns <= count; columns += 1) {
+      const rows = Math.ceil(count / columns);
+      const tile = Math.min((width - GAP * (columns - 1)) / columns, ((height - GAP * (rows - 1)) / rows) * shape);
+      const area = Math.max(0, tile) * (tile / shape);
+      if (area > most * (shape === best.shape ? 1 : CLEARLY)) {
+        best = { columns, tile, shape };
+        most = area;
+      }
+    }
   }
-  if (best.tile < WIDTH_MIN) {
-    // Too many to see all at once: tiles of a useful size, and the grid scrolls.
-    const columns = Math.max(1, Math.floor((width + GAP) / (WIDTH_MIN + GAP)));
-    return { columns, tile: (width - GAP * (columns - 1)) / columns };
-  }
-  return best;
+  if (best.tile >= WIDTH_MIN) return best;
+  // Too many to see all at once: tiles of a useful size, and the grid scrolls.
+  const columns = Math.max(1, Math.floor((width + GAP) / (WIDTH_MIN + GAP)));
+  return { columns, tile: (width - GAP * (columns - 1)) / columns, shape: SHAPES[0] };
 }
 
 class Tile {
@@ -41,7 +52,9 @@ class Tile {
     this.icons = h("span", { class: "tile-icons", "aria-hidden": "true" });
     this.status = h("span", { class: "tile-status" });
     this.words = h("span", { class: "unseen" });
-    this.element = h("li", { class: own ? "tile own" : "tile", dataset: { member } }, this.video, this.avatar, this.status, h("div", { class: "plate" }, h("span", { class: "bars", "aria-hidden": "true" }, icon("bars")), this.name, this.tag, this.icons, this.words));
+    this.you = own ? h("span", { class: "you" }, "(you)") : null;
+    this.element = h("li", { class: own ? "tile own" : "tile", dataset: { member } }, this.video, this.avatar, this.status, 
+      h("div", { class: "plate" }, ...[h("span", { class: "bars", "aria-hidden": "true" }, icon("bars")), this.name, this.you, this.tag, this.icons, this.words].filter((part) => part !== null)));
     this.spokeAt = -Infinity;
   }
 
@@ -57,7 +70,6 @@ class Tile {
     mark(this.element, "data-here", here ? "yes" : "no");
     const drawings = [];
     const words = [];
-    if (this.own) words.push("you");
     if (!member.microphone) { drawings.push("microphone_off"); words.push("microphone off"); }
     if (member.muted) { drawings.push("sound_off"); words.push("muted for you"); }
     if (media.hidden) { drawings.push("eye_off"); words.push("picture hidden for you"); }
@@ -66,7 +78,7 @@ class Tile {
       this.icons.replaceChildren(...drawings.map((name) => icon(/** @type {any} */ (name))));
     }
     let status = "";
-    if (!here) status = "Away, connection lost";
+    if (!here) status = "Away";
     else if (!this.own && member.confirmed === false) status = "Not yet confirmed";
     else if (media.reconnecting) status = "Picture comes back …";
     say(this.status, status);
@@ -140,9 +152,9 @@ export class Grid {
   arrange() {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (!width || !this.tiles.size) return;
-    const { columns, tile } = layout(this.tiles.size, width, height);
+    const { tile, shape } = layout(this.tiles.size, width, height);
     const size = Math.floor(tile);
-    this.element.style.setProperty("--columns", String(columns));
+    this.element.style.setProperty("--shape", String(shape));
     this.element.style.setProperty("--tile", `${size}px`);
     this.element.classList.toggle("tight", size < 220);
   }
