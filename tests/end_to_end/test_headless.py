@@ -259,7 +259,7 @@ def test_a_picture_that_comes_late_makes_one_file_of_both(tmp_path: Path) -> Non
 
 def test_two_members_of_one_name_and_a_second_recording_overwrite_nothing(tmp_path: Path) -> None:
     # Type: ignore[arg-type].
-    frame = EncodedFrame(MediaKind.VOICE, 0, True, 0, (b"\x78" + bytes(59),))
+    frame = EncodedFrame(MediaKind.VOICE, Codec.OPUS, True, 0, (b"\x78" + bytes(59),))
     for _ in range(2):
         recorder = Recorder(tmp_path, on_problem=print)
         for member in ("a", "b"):

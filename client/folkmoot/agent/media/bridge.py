@@ -285,7 +285,7 @@ class Bridge:
             return
         now = self._clock()
         before = self._shaper.bitrate
-        payload = self._shaper.shape(packet.payload, now)
+        payload = self._shaper.shape(packet.payload)
         time_us = self._capture.voice_us(packet.timestamp, now)
         if self._shaper.bitrate != before:
             self._renegotiate()
