@@ -98,6 +98,16 @@ def test_equal_logs_do_not_differ_whatever_the_order_salt_and_age() -> None:
         assert differing(ours, theirs, skew) == []
 
 
+def test_agreement_reaches_up_to_what_is_still_under_way() -> None:
+    ours, theirs = log_of(made(1)), log_of(made(1))
+    assert ours.agreed_before(theirs.digest(WALL, RNG.randbytes), WALL) == TICK - 2
+    theirs.add(made(2), WALL)
+    assert ours.agreed_before(theirs.digest(WALL, RNG.randbytes), WALL) == 0
+    assert ours.agreed_before(b"", WALL) == 0
+    far = RecordLog().digest(WALL + 100_000, RNG.randbytes)
+    assert RecordLog().agreed_before(far, WALL) == 0
+
+
 def test_a_missing_record_is_seen_from_both_sides() -> None:
     ours, theirs = log_of(made(1), made(2), made(3, TICK - 300)), log_of(made(1))
     buckets = [(TICK - 300) // 16, (TICK - 100) // 16]
@@ -134,6 +144,7 @@ def test_nothing_from_outside_raises(data: bytes) -> None:
     log.compare(data, WALL)
     log.missing_for(data, WALL)
     log.lacks(data, WALL)
+    log.agreed_before(data, WALL)
     log.add(data, WALL)
     scheduler = RepeatScheduler(log, RNG.randbytes)
     scheduler.on_digest(data, WALL, 0.0)

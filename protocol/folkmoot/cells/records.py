@@ -1,6 +1,6 @@
 """Records in council and door cells: packed side by side, or cut into fragments.
 
-A plaintext of 1,120 bytes is a row of entries: u16 (bit 15: a fragment; bits 13 to 0: length, 1 to
+A plaintext of 1,120 bytes is a row of entries: u16 (bit 15: a fragment; bits 14 to 0: length, 1 to
 1,118) and that many bytes. A length of 0 ends the row; the rest is zeros. A record's first byte
 is its type.
 """
