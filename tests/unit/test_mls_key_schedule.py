@@ -80,7 +80,9 @@ def test_psk_ids() -> None:
         psk.PreSharedKeyID.resumption(psk.USAGE_BRANCH, b"group", 7, b"nonce"),
     ):
         assert codec.decode(psk.PreSharedKeyID.read, named.encode()) == named
-    for data in (b"\0", b"\3\0\0", b"\2\0\0", b"\2\4\0"):
+    rest = codec.opaque(b"group") + codec.u64(7) + codec.opaque(b"nonce")
+    codec.decode(psk.PreSharedKeyID.read, b"\2\1" + rest)
+    for data in (b"\0" + rest, b"\3" + rest, b"\2\0" + rest, b"\2\4" + rest):
         with pytest.raises(codec.DecodeError):
             codec.decode(psk.PreSharedKeyID.read, data)
 

@@ -254,6 +254,8 @@ def test_application_data_are_never_public(world: World) -> None:
     assert world.refused_public(message) is Check.PUBLIC_APPLICATION
     with pytest.raises(UsageError):
         world.public(b"x")
+    with pytest.raises(FramingError):
+        world.sign(b"x", framing.PRIVATE_MESSAGE, Sender(framing.EXTERNAL, 0))
 
 
 def test_frame(world: World) -> None:
