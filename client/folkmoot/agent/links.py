@@ -14,8 +14,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import anyio
-
 from folkmoot.agent import pinned, route
 from folkmoot.agent.send_queue import SendQueue
 from folkmoot.agent.websocket import WebSocket, WebSocketClosed, now
@@ -223,7 +221,7 @@ class _Link:
             began, longest = now(), BACKOFF_MAX_S
             try:
                 await self._until_stopped(self._connect_and_carry())
-            except (OSError, anyio.EndOfStream) as error:
+            except OSError as error:
                 held = self._machine is not None and now() - began > STEADY_S
                 self._lost(f"{self._place}: {error or 'the connection broke off'}")
                 delay = BACKOFF_FIRST_S if held else delay

@@ -29,6 +29,15 @@ READ_BYTES = 65_536
 # Answers to control frames that wait for the grid. A relay that pings faster than this is no relay.
 HELD_BYTES_MAX = 4_096
 
+# What a broken connection raises; reading and writing of TLS may each notice it in their own way,
+# and a relay may even make us read and write at once (a key update), which costs it the link.
+_BROKEN = (
+    anyio.EndOfStream,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.BusyResourceError,
+)
+
 _SILENT = logging.getLogger("folkmoot.agent.websocket.silent")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False  # its debug lines would print every frame
@@ -76,7 +85,7 @@ class WebSocket:
                     await self._feed()
         except TimeoutError:
             raise NoRelay("what answers there is slower than a relay") from None
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        except _BROKEN:
             raise NoRelay("what answers there closed before the link was open") from None
 
     def _refusal(self) -> str:
@@ -104,7 +113,7 @@ class WebSocket:
             return messages
         try:
             await self._feed()
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        except _BROKEN:
             raise WebSocketClosed("the connection broke off") from None
         messages = self._messages()
         if not messages and self._protocol.state is not State.OPEN:
@@ -146,20 +155,23 @@ class WebSocket:
     async def _write(self, data: bytes) -> None:
         try:
             await self._stream.send(data)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.BusyResourceError):
+        except _BROKEN:
             raise WebSocketClosed("the connection broke off") from None
 
     async def close(self) -> None:
         """Says goodbye and closes the connection, on the grid: the other side may have caused
         it."""
-        moment = now()
-        await asyncio.sleep(self._grid.after(moment) - moment)
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_close(1000)
-            self._held += b"".join(self._protocol.data_to_send())
-        with anyio.move_on_after(GOODBYE_TIMEOUT_S), contextlib.suppress(OSError):
-            await self.send_answers()
-        await anyio.aclose_forcefully(self._stream)
+        try:
+            moment = now()
+            await asyncio.sleep(self._grid.after(moment) - moment)
+            if self._protocol.state is State.OPEN:
+                self._protocol.send_close(1000)
+                self._held += b"".join(self._protocol.data_to_send())
+            if self._held:
+                with anyio.move_on_after(GOODBYE_TIMEOUT_S), contextlib.suppress(OSError):
+                    await self.send_answers()
+        finally:
+            await anyio.aclose_forcefully(self._stream)
 
 
 def now() -> float:
