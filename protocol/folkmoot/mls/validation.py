@@ -135,22 +135,16 @@ def check_leaf_content(node: LeafNode, rules: GroupRules) -> None:
 
 def check_members(tree: RatchetTree) -> None:
     """What must hold between all leaves: unique keys, credentials that all understand (§7.3)."""
-    signature_keys: set[bytes] = set()
-    encryption_keys: set[bytes] = set()
-    credential_types: set[int] = set()
-    count = 0
-    for _, node in tree.leaves():
-        count += 1
-        signature_keys.add(node.signature_key)
-        encryption_keys.add(node.encryption_key)
-        credential_types.add(node.credential.type)
-    if len(signature_keys) != count:
+    # One pass for each question is quicker than one loop for all of them, and this runs at every
+    # commit over every member.
+    nodes = [node for _, node in tree.leaves()]
+    if len({node.signature_key for node in nodes}) != len(nodes):
         raise ValidationError(Check.LEAF_SIGNATURE_KEY)
-    if len(encryption_keys) != count:
+    if len({node.encryption_key for node in nodes}) != len(nodes):
         raise ValidationError(Check.LEAF_ENCRYPTION_KEY)
-    for leaf, node in tree.leaves():
-        if not credential_types.issubset(node.capabilities.credentials):
-            raise ValidationError(Check.LEAF_CREDENTIAL_SHARED, f"leaf {leaf}")
+    for kind in {node.credential.type for node in nodes}:
+        if not all(kind in node.capabilities.credentials for node in nodes):
+            raise ValidationError(Check.LEAF_CREDENTIAL_SHARED, f"type {kind}")
 
 
 def check_update(node: LeafNode, replaced: LeafNode) -> None:
