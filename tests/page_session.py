@@ -13,8 +13,8 @@ Event = dict[str, Any]
 OWN = "aaaa1111"
 INVITE = "folkmoot:" + "abcdefghijklmnopqrstuvwxyz234567" * 8
 NAMES = (
-    "Anna", "Bertolt Brandt", "Chidi", "Dolores Huerta", "Éva", "Fatima", "Günther", "Hồ Xuân Hương",
-    "Ingrid", "José", "Κλειώ", "李清照", "Maryam", "Nikolai",
+    "Anna", "Bertolt Brandt", "Chidi", "Dolores Huerta", "Éva", "Fatima", "Günther",
+    "Hồ Xuân Hương", "Ingrid", "José", "Κλειώ", "李清照", "Maryam", "Nikolai",
 )  # fmt: skip
 
 
