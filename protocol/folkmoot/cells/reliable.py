@@ -216,17 +216,6 @@ class RecordLog:
             != _item(theirs.hashes, number - theirs.first)
         ]
 
-    def agreed_before(self, digest: bytes, wall_s: float) -> int:
-        """The tick before which the digest's maker has just the records that we have; 0 when there
-        are differences."""
-        try:
-            theirs = codec.decode(_read_digest, digest)
-        except DecodeError:
-            return 0
-        if abs(theirs.first - _first_compared(wall_s)) > BUCKETS_MAX:
-            return 0
-        return 0 if self.compare(digest, wall_s) else theirs.fresh
-
     def have(self, bucket: int) -> list[bytes]:
         """Messages, each of which fits a cell, that list what we have in a bucket: at least one."""
         ids = sorted({key[:SHORT_ID_BYTES] for key in self._buckets.get(bucket, ())})

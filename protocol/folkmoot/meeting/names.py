@@ -12,6 +12,9 @@ from folkmoot.meeting.records import NAME_BYTES_MAX
 TAG_CHARACTERS = 4
 MEMBER_CHARACTERS = 16
 
+# Marks that turn the direction of what follows, beyond their own text.
+_BIDIRECTIONAL = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x061C), None)
+
 # Letters of other scripts, and signs, that look like Latin ones in common fonts; enough to catch a
 # bad joke, and only ever used to decide whether a tag is shown.
 _LOOK_ALIKES = str.maketrans(
@@ -32,6 +35,14 @@ def clean_name(name: str) -> str:
     while len(joined.encode()) > NAME_BYTES_MAX:
         joined = joined[:-1]
     return joined.strip() or "nameless"
+
+
+def clean_text(text: str) -> str:
+    """A message without characters that change how others are shown: no controls but line breaks,
+    no bidirectional overrides. What is left is text, whatever it looks like."""
+    return "".join(
+        one for one in text if unicodedata.category(one) not in ("Cc", "Cs") or one in "\n\t"
+    ).translate(_BIDIRECTIONAL)
 
 
 def skeleton(name: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from folkmoot.cells.records import RecordType
 from folkmoot.governance.evidence import SEAT_BYTES
 from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign, sign, verify
@@ -31,9 +32,9 @@ WELCOME_BYTES_MAX = 60_000
 class ItemKind(enum.IntEnum):
     """The first byte of each item in a council cell."""
 
-    BEACON = 1
-    HAVE = 2
-    LOGGED = 3
+    LOGGED = RecordType.RELIABLE
+    HAVE = RecordType.HAVE
+    BEACON = RecordType.BEACON
     NAMING = 4
     KEY_FRAME_WANTED = 5
 
@@ -44,9 +45,7 @@ class RecordKind(enum.IntEnum):
     HANDSHAKE = 1
     CONTENT = 2
     FAREWELL = 3
-    ADMISSION = 4
-    READMISSION = 5
-    COMPLAINT = 6
+    REQUEST = 4  # a key package that asks for a leaf
 
 
 class Showing(enum.IntFlag):

@@ -111,10 +111,24 @@ class MeetingSecrets:
 
     def stepped(self) -> bytes:
         """The signalling secret one addition later."""
-        return derive(self.signalling, Derive.SIGNALLING_STEP, b"")
+        return step(self.signalling)
+
+
+def step(signalling: bytes) -> bytes:
+    """The signalling secret one addition later."""
+    return derive(signalling, Derive.SIGNALLING_STEP, b"")
 
 
 def room_seed(root: bytes, pin: bytes, lane: bytes) -> bytes:
     """Seed (32 bytes) of the Ed25519 key of the room `lane` on the relay with `pin`: another key
     on every relay, so that two relays cannot tell that they carry the same meeting."""
     return derive(root, Derive.ROOM_KEY, codec.opaque(pin) + codec.opaque(lane))
+
+
+def leads_to(old: bytes, new: bytes) -> bool:
+    """Whether steps of additions alone lead from one signalling secret to the other."""
+    for _ in range(STEPS_AHEAD_MAX):
+        if old == new:
+            return True
+        old = step(old)
+    return False

@@ -1,0 +1,71 @@
+"""Commands of a person or a program, as they come on standard input or from the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from folkmoot.cells.frames import MediaKind
+from folkmoot.meeting import Meeting, UsageError
+from folkmoot.meeting.records import CHAT_BYTES_MAX
+
+Command = dict[str, Any]
+
+
+class CommandError(ValueError):
+    """This cannot be done; the text says why."""
+
+
+def perform(meeting: Meeting, command: Command, now: float) -> None:
+    """Does one command; raises CommandError with a sentence."""
+    name = command.get("do")
+    action = _ACTIONS.get(name) if isinstance(name, str) else None
+    if action is None:
+        later = name in ("move", "vote", "secede")
+        raise CommandError(
+            "This version has no motions, votes or walking out together yet."
+            if later
+            else f"There is no command {name!r}."
+        )
+    try:
+        action(meeting, command, now)
+    except UsageError as error:
+        raise CommandError(str(error)) from None
+
+
+def _text(command: Command, field: str) -> str:
+    value = command.get(field)
+    if not isinstance(value, str) or not value:
+        raise CommandError(f'"{field}" is missing.')
+    return value
+
+
+def _switch(command: Command) -> bool:
+    value = command.get("on")
+    if not isinstance(value, bool):
+        raise CommandError('"on" is true or false.')
+    return value
+
+
+def _chat(meeting: Meeting, command: Command, now: float) -> None:
+    text = _text(command, "text")
+    if len(text.encode("utf-8", "surrogatepass")) > CHAT_BYTES_MAX:
+        raise CommandError(f"A message has at most {CHAT_BYTES_MAX} bytes.")
+    meeting.chat(text, now)
+
+
+_ACTIONS: dict[str, Callable[[Meeting, Command, float], None]] = {
+    "chat": _chat,
+    "admit": lambda meeting, command, now: meeting.admit(_text(command, "knock"), now),
+    "refuse": lambda meeting, command, now: meeting.refuse(_text(command, "knock"), now),
+    "rename": lambda meeting, command, now: meeting.rename(_text(command, "name"), now),
+    "mute": lambda meeting, command, now: meeting.mute(_text(command, "member"), True),
+    "unmute": lambda meeting, command, now: meeting.mute(_text(command, "member"), False),
+    "hide": lambda meeting, command, now: meeting.hide(_text(command, "member"), True, now),
+    "show": lambda meeting, command, now: meeting.hide(_text(command, "member"), False, now),
+    "microphone": lambda meeting, command, now: meeting.microphone(_switch(command), now),
+    "camera": lambda meeting, command, now: meeting.show(MediaKind.CAMERA, _switch(command), now),
+    "screen": lambda meeting, command, now: meeting.show(MediaKind.SCREEN, _switch(command), now),
+    "accept_charter": lambda meeting, command, now: meeting.accept_charter(now),
+    "leave": lambda meeting, command, now: meeting.leave(now),
+}

@@ -1,0 +1,322 @@
+"""The driver: one meeting machine, the links to its relays, and whoever watches and listens.
+
+All decisions are the machine's. This pump gives it bytes, time and randomness, does what it asks
+for in the order it asks, and says what happened in the events of the command line's contract.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from folkmoot.agent.commands import CommandError, perform
+from folkmoot.agent.seat_file import SeatFile
+from folkmoot.agent.view import charter_view, event_of, snapshot_of
+from folkmoot.cells.frames import EncodedFrame
+from folkmoot.meeting import Meeting, events, names
+from folkmoot.wire.address import RelayAddress
+from folkmoot.wire.lanes import Direction, LaneSlot
+
+HEARING_PERIOD_S = 1.0
+TOUCH_PERIOD_S = 30.0
+SUBSCRIBERS_MAX = 8
+LEAVE_TIMEOUT_S = 5.0
+VOICE_BITRATE = 24_000
+
+Event = dict[str, Any]
+
+
+class LinksLike(Protocol):
+    """What the session needs of the links."""
+
+    def open_room(
+        self,
+        handle: int,
+        relay: RelayAddress,
+        purpose: str,
+        slot: LaneSlot,
+        seed: bytes,
+        direction: Direction,
+    ) -> None: ...
+    def close_room(self, handle: int) -> None: ...
+    def send(self, handle: int, cells: Sequence[bytes]) -> None: ...
+    async def close(self) -> None: ...
+
+
+class MediaSink(Protocol):
+    """Where frames of others go: the bridge to the page, a recorder."""
+
+    def member_added(self, member: str, name: str) -> None: ...
+    def member_removed(self, member: str) -> None: ...
+    def play(self, member: str, frame: EncodedFrame) -> None: ...
+    def picture_gap(self, member: str) -> None: ...
+    def keyframe_wanted(self) -> None: ...
+    def limits(self, voice_bitrate: int, picture_bitrate: int) -> None: ...
+
+
+class Session:
+    """One member's meeting, from knocking or founding until it is left."""
+
+    def __init__(self, meeting: Meeting, seat_file: SeatFile | None) -> None:
+        self.meeting = meeting
+        self._seat_file = seat_file
+        self._links: LinksLike | None = None
+        self._subscribers: list[Callable[[Event], None]] = []
+        self._sinks: list[MediaSink] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._left = asyncio.Event()
+        self._pumping = False
+        self._relays_up: dict[int, bool] = {}
+        self._snapshot_due = False
+        self._last_touch = 0.0
+        self._save_failed = False
+        self.left_why = ""
+
+    # -- running
+
+    def start(self, links: LinksLike) -> None:
+        """Begins; must be called in the loop that everything runs in."""
+        self._links = links
+        self._pump()
+
+    async def run(self) -> None:
+        """Until the meeting is left."""
+        hearing = asyncio.create_task(self._report_hearing())
+        try:
+            await self._left.wait()
+        finally:
+            hearing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await hearing
+            await self.close()
+
+    async def leave(self) -> None:
+        """Leaves properly; after a few seconds all the same."""
+        self.meeting.leave(self.now())
+        self._pump()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._left.wait(), LEAVE_TIMEOUT_S)
+        self._left.set()
+
+    async def close(self) -> None:
+        """Ends without a word to anybody."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._left.set()
+        links, self._links = self._links, None
+        if links is not None:
+            await links.close()
+        if self._seat_file is not None:
+            self._seat_file.close()
+            self._seat_file = None
+
+    @staticmethod
+    def now() -> float:
+        return asyncio.get_running_loop().time()
+
+    # -- what the links report
+
+    def on_cells(self, handle: int, cells: Sequence[bytes]) -> None:
+        self.meeting.receive(handle, cells, self.now())
+        self._pump()
+
+    def on_room(self, handle: int, is_open: bool, reason: str) -> None:
+        self.meeting.room_changed(handle, is_open, self.now())
+        if reason and not is_open:
+            self._publish({"event": "problem", "sentence": reason})
+        self._pump()
+
+    def on_link(self, relay: int, purpose: str, up: bool, sentence: str) -> None:
+        if purpose == "main" and self._relays_up.get(relay) != up:
+            self._relays_up[relay] = up
+            address = str(self.meeting.relays[relay].address)
+            self._publish({"event": "relay_up" if up else "relay_down", "relay": address})
+            self._snapshot_due = True
+        if sentence:
+            self._publish({"event": "problem", "sentence": sentence})
+        self._pump()
+
+    # -- media
+
+    def attach_media(self, sink: MediaSink) -> None:
+        """From now on `sink` gets everybody's frames."""
+        self._sinks.append(sink)
+        now = self.now()
+        for one in self.meeting.roster(now):
+            if not one.own:
+                sink.member_added(one.member, one.name)
+        sink.limits(VOICE_BITRATE, self.meeting.picture_bitrate)
+
+    def detach_media(self, sink: MediaSink) -> None:
+        if sink in self._sinks:
+            self._sinks.remove(sink)
+
+    def voice_in(self, frame: EncodedFrame) -> None:
+        """A frame of our own microphone. One that does not fit lowers the bitrate."""
+        if not self.meeting.voice(frame, self.now()):
+            for sink in self._sinks:
+                sink.limits(VOICE_BITRATE * 3 // 4, self.meeting.picture_bitrate)
+
+    def picture_in(self, frame: EncodedFrame) -> None:
+        """A frame of our own camera or screen."""
+        self.meeting.picture(frame, self.now())
+        self._pump()
+
+    def want_keyframe(self, member: str) -> None:
+        """The browser needs a key frame of this member's picture."""
+        self.meeting.want_key_frame(member, self.now())
+
+    # -- what people and programs see and say
+
+    def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
+        """Calls back with every event from now on, a snapshot first; gives what ends it."""
+        if len(self._subscribers) >= SUBSCRIBERS_MAX:
+            raise RuntimeError("too many watch this session")
+        self._subscribers.append(callback)
+        callback(self.snapshot())
+        return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
+
+    def snapshot(self) -> Event:
+        """Everything the page shows."""
+        return snapshot_of(self.meeting, self._relays_up, self.now())
+
+    def do(self, command: Event) -> None:
+        """One command of the contract; what cannot be done answers with `refused`."""
+        try:
+            perform(self.meeting, command, self.now())
+        except CommandError as error:
+            self._publish({"event": "refused", "what": str(command.get("do")), "why": str(error)})
+        self._snapshot_due = True
+        self._pump()
+
+    def _publish(self, event: Event) -> None:
+        for callback in list(self._subscribers):
+            callback(event)
+
+    async def _report_hearing(self) -> None:
+        while True:
+            await asyncio.sleep(HEARING_PERIOD_S)
+            for row in self.meeting.hearing():
+                self._publish({"event": "hearing", **row})
+            if self._seat_file is not None and self.now() - self._last_touch > TOUCH_PERIOD_S:
+                self._last_touch = self.now()
+                self._seat_file.touch()
+
+    # -- the pump
+
+    def _pump(self) -> None:
+        """Does all that the machine asks for, tells all that happened, and sets the next timer."""
+        if self._pumping or self._links is None:
+            return
+        self._pumping = True
+        try:
+            while True:
+                while (action := self.meeting.next_outgoing()) is not None:
+                    self._act(action)
+                event = self.meeting.next_event()
+                if event is None:
+                    break
+                self._tell(event)
+        finally:
+            self._pumping = False
+        if self._snapshot_due:
+            self._snapshot_due = False
+            self._publish(self.snapshot())
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self.meeting.next_timer()
+        if due is not None and self._links is not None:
+            self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.meeting.handle_timer(self.now())
+        self._pump()
+
+    def _act(self, action: events.Outgoing) -> None:
+        assert self._links is not None
+        if isinstance(action, events.SendCells):
+            self._links.send(action.room, action.cells)
+        elif isinstance(action, events.OpenRoom):
+            self._links.open_room(
+                action.room,
+                self.meeting.relays[action.relay].address,
+                action.purpose,
+                action.slot,
+                action.seed,
+                action.direction,
+            )
+        elif isinstance(action, events.CloseRoom):
+            self._links.close_room(action.room)
+        else:
+            self._save(action.data)
+
+    def _save(self, data: bytes) -> None:
+        if self._seat_file is None:
+            return
+        if not data:
+            self._seat_file.forget()
+            self._seat_file = None
+            return
+        try:
+            self._seat_file.write(data)
+            self._save_failed = False
+        except OSError as error:
+            # Media goes on: the epoch's keys are in memory. What is lost is coming back after a
+            # crash.
+            if not self._save_failed:
+                self._save_failed = True
+                sentence = (
+                    "Your place in this meeting cannot be saved on this computer "
+                    f"({error.strerror}): if the program stops, you will have to be let in again."
+                )
+                self._publish({"event": "problem", "sentence": sentence})
+
+    def _tell(self, event: events.Event) -> None:
+        if isinstance(event, events.FrameReceived):
+            member = names.member_id(event.seat)
+            for sink in self._sinks:
+                sink.play(member, event.frame)
+            return
+        if isinstance(event, events.PictureGap):
+            for sink in self._sinks:
+                sink.picture_gap(names.member_id(event.seat))
+            return
+        if isinstance(event, events.KeyFrameNeeded):
+            for sink in self._sinks:
+                sink.keyframe_wanted()
+            return
+        if isinstance(event, events.MemberIn):
+            for sink in self._sinks:
+                sink.member_added(names.member_id(event.seat), self.meeting.name_of(event.seat))
+        elif isinstance(event, events.MemberOut):
+            for sink in self._sinks:
+                sink.member_removed(names.member_id(event.seat))
+        for told in event_of(self.meeting, event, self.now()):
+            self._publish(told)
+        self._snapshot_due = True
+        if isinstance(event, events.Left):
+            self.left_why = event.why
+            self._publish({"event": "left"})
+            self._left.set()
+
+
+def wall_seconds() -> float:
+    """This machine's wall clock in seconds; read once, then the loop's clock goes on from it."""
+    return time.time()
+
+
+def entropy(length: int) -> bytes:
+    """Random bytes of the operating system."""
+    return os.urandom(length)
+
+
+__all__ = ["LinksLike", "MediaSink", "Session", "charter_view", "entropy", "wall_seconds"]

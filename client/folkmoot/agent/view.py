@@ -1,0 +1,125 @@
+"""A meeting as programs and the page see it: snapshots and events of the command line's
+contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from folkmoot.governance import Charter, sentences, to_mapping
+from folkmoot.meeting import Meeting, events, names
+
+Event = dict[str, Any]
+
+
+def charter_view(charter: Charter) -> Event:
+    """The charter's fields, and what they mean in sentences."""
+    return {**to_mapping(charter), "sentences": list(sentences(charter))}
+
+
+def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Event:
+    """The state that a page needs to draw itself from nothing."""
+    return {
+        "event": "snapshot",
+        "phase": meeting.phase.value,
+        "me": {"member": names.member_id(meeting.seat), "name": meeting.name},
+        "group_name": "",
+        "invite": meeting.invite_text(),
+        "members": [
+            {
+                "member": one.member,
+                "name": one.name,
+                "tag": one.tag,
+                "here": one.here,
+                "microphone": one.microphone,
+                "camera": one.camera,
+                "screen": one.screen,
+                "muted": one.muted,
+                "hidden": one.hidden,
+                "confirmed": True,
+            }
+            for one in meeting.roster(now)
+        ],
+        "knocks": [
+            {"knock": one.knock, "name": one.name, "since": one.since} for one in meeting.knocks()
+        ],
+        "chat": [
+            {"from": names.member_id(one.seat), "name": one.name, "text": one.text, "at": one.at_ms}
+            for one in meeting.chat_log
+        ],
+        "safety_code": meeting.safety_code,
+        "epoch": meeting.epoch,
+        "relays": [
+            {
+                "address": str(relay.address),
+                "label": relay.label,
+                "up": relays_up.get(index, False),
+                "sees_address": True,
+            }
+            for index, relay in enumerate(meeting.relays)
+        ],
+        "confirmed": meeting.confirmed,
+        "charter": charter_view(meeting.charter),
+    }
+
+
+def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
+    """What is said of one event; nothing for those that only change the snapshot."""
+    member = names.member_id
+    if isinstance(event, events.Joined):
+        return [
+            {
+                "event": "joined",
+                "member": member(meeting.seat),
+                "name": meeting.name,
+                "epoch": meeting.epoch,
+                "safety_code": meeting.safety_code,
+            }
+        ]
+    if isinstance(event, events.EpochChanged):
+        return [
+            {
+                "event": "epoch",
+                "epoch": event.epoch,
+                "authenticator": event.authenticator.hex(),
+                "safety_code": meeting.safety_code,
+                "members": len(meeting.roster(now)),
+            }
+        ]
+    if isinstance(event, events.MemberIn):
+        return [
+            {
+                "event": "member_in",
+                "member": member(event.seat),
+                "name": meeting.name_of(event.seat),
+            }
+        ]
+    if isinstance(event, events.MemberOut):
+        return [
+            {
+                "event": "member_out",
+                "member": member(event.seat),
+                "name": event.name,
+                "cause": event.cause,
+            }
+        ]
+    if isinstance(event, events.Knocked):
+        return [{"event": "knock", "knock": event.knock, "name": event.name}]
+    if isinstance(event, events.ChatReceived):
+        return [
+            {
+                "event": "chat",
+                "from": member(event.seat),
+                "name": event.name,
+                "text": event.text,
+                "at_ms": event.at_ms,
+            }
+        ]
+    if isinstance(event, events.Refused):
+        return [{"event": "refused", "what": event.what, "why": event.why}]
+    if isinstance(event, events.Confirmed):
+        return [{"event": "confirmed"}]
+    if isinstance(event, events.Waiting):
+        return [{"event": "waiting", "position": event.position}]
+    if isinstance(event, events.CharterDiffers):
+        return [{"event": "charter_differs", "sentences": list(event.sentences)}]
+    return []

@@ -1,0 +1,67 @@
+"""Our own beacon: what it says, when it is due, and that its time only ever rises."""
+
+from __future__ import annotations
+
+from folkmoot.meeting.context import Context
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.records import Beacon, Receipt, Showing, Signed, sign_statement
+from folkmoot.wire.labels import Sign
+
+# A second in small meetings; in larger ones what a member receives must not grow with their number.
+BEACON_EVERY_S = ((12, 1.0), (50, 2.0), (1000, 10.0))
+
+
+class BeaconMaker:
+    """Makes this member's beacons."""
+
+    def __init__(self, context: Context, after_ms: int, now: float) -> None:
+        """`after_ms`: the time of the last beacon that an earlier run of this seat may have
+        sent."""
+        self._context = context
+        self.last_ms = after_ms
+        self._due_at = now
+        self._echoes: dict[int, bool] = {}
+
+    def heard_echo(self, relay: int) -> None:
+        """A council cell of ours came back from this relay."""
+        self._echoes[relay] = True
+
+    def soon(self, now: float) -> None:
+        """Something that the beacon says changed."""
+        self._due_at = min(self._due_at, now)
+
+    def next_timer(self) -> float:
+        return self._due_at
+
+    def due(self, members: int, now: float) -> bool:
+        """Whether a beacon is due; the next one is then due a period later."""
+        if now < self._due_at:
+            return False
+        self._due_at = now + next(
+            (period for most, period in BEACON_EVERY_S if members <= most), BEACON_EVERY_S[-1][1]
+        )
+        return True
+
+    def make(
+        self, state: EpochState, name: str, showing: Showing, digest: bytes, now: float
+    ) -> Signed:
+        """The beacon of now."""
+        self.last_ms = max(self.last_ms + 1, self._context.wall_ms(now))
+        receipts = tuple(
+            Receipt(relay.address.pin[:8], self._echoes.get(number, False), ())
+            for number, relay in enumerate(self._context.relays)
+        )
+        self._echoes.clear()
+        beacon = Beacon(
+            seat=self._context.seat,
+            at_ms=self.last_ms,
+            epoch=state.group.epoch,
+            authenticator=state.authenticator,
+            showing=showing,
+            name=name,
+            digest=digest,
+            receipts=receipts,
+        )
+        return sign_statement(
+            self._context.key, Sign.BEACON, self._context.group_id, beacon.encode()
+        )

@@ -1,0 +1,111 @@
+"""Chat: sealed in the epoch, shown once, and sealed again when an epoch passed before anybody had
+it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from folkmoot import mls
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.events import ChatReceived
+from folkmoot.meeting.names import clean_text
+from folkmoot.meeting.records import MESSAGE_ID_BYTES, Chat, Content
+from folkmoot.wire import codec
+from folkmoot.wire.codec import DecodeError
+
+MESSAGES_MAX = 1000  # kept to be shown
+UNOPENED_MAX = 256  # of epochs that we are not in yet
+OUTBOX_MAX = 64
+SEEN_MAX = 4096
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    chat: Chat
+    sealed_in: bytes | None = None  # authenticator of the epoch
+    number: int | None = None  # of the record among those we published
+
+
+class ChatBook:
+    """The messages of one meeting as one member has them."""
+
+    def __init__(self, own_seat: bytes) -> None:
+        self._own = own_seat
+        self.messages: list[ChatReceived] = []
+        self._new: list[tuple[bytes, Chat]] = []
+        self._unopened: list[bytes] = []
+        self._seen: dict[bytes, None] = {}
+        self._outbox: list[_Outgoing] = []
+
+    def write(self, text: str, at_ms: int, entropy: Callable[[int], bytes]) -> None:
+        """A message of our own."""
+        chat = Chat(entropy(MESSAGE_ID_BYTES), at_ms, text)
+        self._outbox = [*self._outbox, _Outgoing(chat)][-OUTBOX_MAX:]
+        self._note(self._own, chat)
+
+    def delivered(self, number: int) -> None:
+        """What we published up to `number` came back from a relay, so it went to all."""
+        self._outbox = [one for one in self._outbox if one.number is None or one.number > number]
+
+    def publish(
+        self,
+        state: EpochState,
+        entropy: Callable[[int], bytes],
+        publish: Callable[[bytes], int],
+    ) -> None:
+        """Seals in the epoch `state` and publishes what waits: new messages, and those that no
+        relay carried before the epoch they were sealed in passed. No others: a newcomer reads
+        nothing from before."""
+        for one in self._outbox:
+            if one.sealed_in != state.authenticator:
+                one.sealed_in = state.authenticator
+                message = state.group.seal(one.chat.encode(), entropy=entropy)
+                one.number = publish(Content(state.authenticator, message).encode())
+
+    def receive(self, body: bytes, states: Iterable[EpochState]) -> None:
+        """A CONTENT record; kept for later if its epoch is not known yet."""
+        try:
+            content = codec.decode(Content.read, body)
+        except DecodeError:
+            return
+        state = next((one for one in states if one.authenticator == content.authenticator), None)
+        if state is None:
+            self._unopened = [*self._unopened, body][-UNOPENED_MAX:]
+            return
+        try:
+            opened = state.group.receive(content.message)
+            if not isinstance(opened, mls.Application):
+                return
+            chat = codec.decode(Chat.read, opened.data)
+        except (mls.MlsError, DecodeError):
+            return
+        entry = state.entry_at(opened.sender_leaf)
+        if entry is not None:
+            self._note(entry.seat, chat)
+
+    def retry(self, states: Iterable[EpochState]) -> None:
+        """Epochs changed: what could not be opened may be now."""
+        waiting, self._unopened = self._unopened, []
+        known = list(states)
+        for body in waiting:
+            self.receive(body, known)
+
+    def _note(self, seat: bytes, chat: Chat) -> None:
+        key = seat + chat.message
+        if key in self._seen:
+            return
+        if len(self._seen) >= SEEN_MAX:
+            self._seen.pop(next(iter(self._seen)))
+        self._seen[key] = None
+        self._new.append((seat, chat))
+
+    def take(self, names: Mapping[bytes, str]) -> list[ChatReceived]:
+        """Messages that are new since the last call, under the names of now."""
+        told = [
+            ChatReceived(seat, names.get(seat, "somebody"), clean_text(chat.text), chat.at_ms)
+            for seat, chat in self._new
+        ]
+        self._new.clear()
+        self.messages = [*self.messages, *told][-MESSAGES_MAX:]
+        return told

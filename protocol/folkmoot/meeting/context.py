@@ -1,0 +1,69 @@
+"""What all parts of one meeting share: who we are, chance, the wall clock, and the two queues
+outwards."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from folkmoot.governance import Relay
+from folkmoot.meeting.events import Event, Outgoing, Save, SendCells
+from folkmoot.meeting.rooms import RoomTable, Wanted
+
+OUTGOING_MAX = (
+    4096  # actions waiting for the driver; over it the oldest cells go, never anything else
+)
+EVENTS_MAX = 4096
+
+
+class UsageError(ValueError):
+    """Our own side asked for something that cannot be done now; the text is a sentence for
+    people."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One member's side of one meeting. `wall_offset_s`: wall clock minus the clock of `now`, read
+    once, so that a wall clock set back in mid-meeting changes nothing."""
+
+    group_id: bytes
+    seat: bytes
+    key: Ed25519PrivateKey
+    relays: tuple[Relay, ...]
+    entropy: Callable[[int], bytes] = field(repr=False)
+    wall_offset_s: float
+    rooms: RoomTable
+    outgoing: deque[Outgoing] = field(default_factory=deque, repr=False)
+    events: deque[Event] = field(default_factory=deque, repr=False)
+
+    def wall_ms(self, now: float) -> int:
+        return int((now + self.wall_offset_s) * 1000)
+
+    def wall_s(self, now: float) -> int:
+        return int(now + self.wall_offset_s)
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+        if len(self.events) < EVENTS_MAX:
+            self.events.append(event)
+
+    def send(self, room: int, cells: tuple[bytes, ...]) -> None:
+        """Cells for one room."""
+        if len(self.outgoing) >= OUTGOING_MAX:
+            # A driver that does not keep up loses sound, as on any slow line, and never a saved
+            # state.
+            oldest = next((one for one in self.outgoing if isinstance(one, SendCells)), None)
+            if oldest is not None:
+                self.outgoing.remove(oldest)
+        self.outgoing.append(SendCells(room, cells))
+
+    def save(self, data: bytes) -> None:
+        """The state to keep; whatever is queued after it depends on it."""
+        self.outgoing.append(Save(data))
+
+    def want_rooms(self, wanted: list[Wanted]) -> None:
+        """These rooms and no others shall be open."""
+        self.outgoing.extend(self.rooms.want(wanted))

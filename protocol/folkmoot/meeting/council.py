@@ -1,0 +1,113 @@
+"""The council plane: one cell a beat, whatever there is to say, and nothing lost that must arrive.
+
+What is said again and again (beacon, naming, key frames wanted) is kept as the newest of its kind
+and put in when a cell has room; what must reach everyone goes into the log, which all members
+compare and repeat from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from folkmoot.cells.council import PLAINTEXT_BYTES
+from folkmoot.cells.fragments import COUNCIL_RECORD_BYTES_MAX
+from folkmoot.cells.records import Inbox, Outbox, entries_of
+from folkmoot.cells.reliable import RecordLog, decode_record, encode_record
+from folkmoot.cells.repeats import Repeat, RepeatScheduler
+from folkmoot.meeting.records import ItemKind, RecordKind, item, split_item
+from folkmoot.wire.codec import DecodeError
+
+STATEMENTS_MAX = 64  # newest statements that wait for a cell
+
+
+class Council:
+    """Packs and unpacks what this member says and hears; knows no keys."""
+
+    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+        self.log = RecordLog()
+        self._repeats = RepeatScheduler(self.log, entropy)
+        self._outbox = Outbox()
+        self._inbox = Inbox(COUNCIL_RECORD_BYTES_MAX)
+        self._entropy = entropy
+        self._statements: dict[bytes, bytes] = {}
+        self._published = 0
+
+    # -- saying
+
+    def state(self, kind: ItemKind, body: bytes, about: bytes = b"") -> None:
+        """Says something that replaces what was said of the same kind (and `about`) before."""
+        key = bytes((kind,)) + about
+        self._statements.pop(key, None)
+        if len(self._statements) < STATEMENTS_MAX:
+            self._statements[key] = item(kind, body)
+
+    def withdraw(self, kind: ItemKind, about: bytes = b"") -> None:
+        """What waits of this kind is no longer true."""
+        self._statements.pop(bytes((kind,)) + about, None)
+
+    def publish(self, kind: RecordKind, body: bytes, wall_s: float) -> int:
+        """Says something that must reach everyone; gives its number among what we published."""
+        record = encode_record(int(wall_s), kind, body)
+        self.log.add(record, wall_s)
+        self._outbox.push(item(ItemKind.LOGGED, record), urgent=True)
+        self._published += 1
+        return self._published
+
+    def digest(self, wall_s: float) -> bytes:
+        return self.log.digest(wall_s, self._entropy)
+
+    def next_plaintext(self, now: float, wall_s: float) -> bytes:
+        """What the next cell carries, at most 1,120 bytes; empty when there is nothing to say."""
+        for one in self._repeats.due(now):
+            if isinstance(one, Repeat):
+                self._outbox.push(item(ItemKind.LOGGED, one.record))
+            else:
+                self._outbox.push(item(ItemKind.HAVE, one.message))
+        front = b""
+        for key, statement in list(self._statements.items()):
+            entries = entries_of(statement)
+            if len(entries) > 1:
+                # Larger than a cell: it goes the way of long records.
+                self._outbox.push(statement, urgent=True)
+            elif len(front) + len(entries[0]) > PLAINTEXT_BYTES:
+                break
+            else:
+                front += entries[0]
+            del self._statements[key]
+        return front + self._outbox.next_plaintext(PLAINTEXT_BYTES - len(front))
+
+    @property
+    def sent(self) -> int:
+        """All that we published up to this number is in cells by now; 0 while something waits."""
+        return 0 if self._outbox.size else self._published
+
+    # -- hearing
+
+    def receive(self, plaintext: bytes, now: float) -> list[tuple[ItemKind, bytes]]:
+        """The items that this plaintext holds or completes; those that cannot be read are
+        skipped."""
+        found = []
+        for data in self._inbox.receive(plaintext, now):
+            try:
+                found.append(split_item(data))
+            except DecodeError:
+                continue
+        return found
+
+    def receive_logged(self, record: bytes, now: float, wall_s: float) -> tuple[int, bytes] | None:
+        """Kind and body of a record that is new to us, or None."""
+        is_new = self.log.add(record, wall_s)
+        self._repeats.on_record(record, now)
+        if not is_new:
+            return None
+        decoded = decode_record(record)
+        return decoded.kind, decoded.body
+
+    def receive_digest(self, digest: bytes, now: float, wall_s: float) -> None:
+        """Another's digest: where it differs from ours we say what we have, and who has more
+        repeats it."""
+        self._repeats.on_digest(digest, wall_s, now)
+
+    def receive_have(self, have: bytes, now: float, wall_s: float) -> None:
+        """What another has: what it lacks is repeated, unless somebody else is faster."""
+        self._repeats.on_have(have, wall_s, now)

@@ -1,0 +1,61 @@
+"""One epoch of a meeting: its MLS group, the secrets beside it, and who sits where."""
+
+from __future__ import annotations
+
+from folkmoot import mls
+from folkmoot.governance.judge import Change, Newcomer, RosterEntry
+from folkmoot.meeting.secrets import MeetingSecrets
+
+SFRAME_EXPORT_LABEL = "SFrame 1.0 Base Key"  # RFC 9605 §5.2
+SFRAME_BASE_BYTES = 32
+
+
+class EpochState:
+    """Immutable but for the group's own ratchets."""
+
+    __slots__ = ("_by_leaf", "_by_seat", "authenticator", "base_key", "group", "roster", "secrets")
+
+    def __init__(self, group: mls.Group, secrets: MeetingSecrets) -> None:
+        self.group = group
+        self.secrets = secrets
+        self.authenticator = group.epoch_authenticator
+        self.base_key = group.export(SFRAME_EXPORT_LABEL, b"", SFRAME_BASE_BYTES)
+        self.roster = tuple(
+            RosterEntry(one.leaf, one.identity, one.signature_key, one.leaf_node)
+            for one in group.members()
+        )
+        self._by_seat = {entry.seat: entry for entry in self.roster}
+        self._by_leaf = {entry.leaf: entry for entry in self.roster}
+
+    def __repr__(self) -> str:
+        return f"EpochState(epoch={self.group.epoch}, members={len(self.roster)})"
+
+    def entry_of(self, seat: bytes) -> RosterEntry | None:
+        """The roster entry of a seat."""
+        return self._by_seat.get(seat)
+
+    def entry_at(self, leaf: int) -> RosterEntry | None:
+        """The roster entry at a leaf index."""
+        return self._by_leaf.get(leaf)
+
+    @property
+    def own_leaf(self) -> int:
+        return self.group.own_leaf
+
+
+def change_of(staged: mls.Staged) -> Change:
+    """A staged commit as the judge sees it."""
+    adds: list[Newcomer] = []
+    removes: list[int] = []
+    other: str | None = None
+    for proposal, sender in staged.proposals:
+        if sender != staged.committer:
+            other = "a proposal by somebody else than its committer"
+        elif isinstance(proposal, mls.Add):
+            package, leaf = proposal.package, proposal.package.leaf_node
+            adds.append(Newcomer(package.ref(), leaf.credential.identity, leaf.signature_key))
+        elif isinstance(proposal, mls.Remove):
+            removes.append(proposal.leaf)
+        else:
+            other = f"a proposal of a kind that has no place here: {type(proposal).__name__}"
+    return Change(staged.committer, staged.authenticated_data, tuple(adds), tuple(removes), other)

@@ -1,0 +1,412 @@
+"""The epochs of one meeting: which one holds, which may come next, which are still heard.
+
+MLS says what a correct commit is, the judge says which are allowed, the agreement says which one
+counts; here they are put together. Nothing changes before the agreement settles: a candidate is a
+whole epoch kept beside the current one, so media and content sealed in it can be opened before it
+counts, and dropping it leaves no trace. The parent is kept for 10 s after its successor settled,
+for what was under way, and then forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from folkmoot import mls
+from folkmoot.agreement import Agreement, CommitNow, Naming, SendNaming, Settled
+from folkmoot.governance.charter import Charter
+from folkmoot.governance.judge import Refusal, Verdict, electors, judge
+from folkmoot.meeting.epoch_state import EpochState, change_of
+from folkmoot.meeting.pending import Pending, Plan
+from folkmoot.meeting.records import Handshake
+from folkmoot.meeting.secrets import EXTENSION_TYPE
+
+PARENT_KEPT_S = 10.0
+PARENTS_MAX = 8
+CANDIDATES_MAX = 8  # of one parent
+CHAIN_MAX = 64  # commits staged beyond the current epoch, over all branches
+UNHEARD_S = 60.0
+ADVANCES_MAX = 256  # actions done in one go
+ORPHANS_MAX = 256  # commits whose parent is not known yet
+
+Entropy = Callable[[int], bytes]
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A commit that was found correct and allowed. `state` is None when it takes our own seat
+    away."""
+
+    parent: bytes
+    committer: bytes
+    verdict: Verdict
+    handshake: Handshake
+    state: EpochState | None
+
+
+@dataclass(slots=True)
+class Kept:
+    """A parent that is still heard, until `drop_at`."""
+
+    state: EpochState
+    drop_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A commit of ours that everybody must get."""
+
+    handshake: Handshake
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A commit settled: the new current epoch is in place, `before` is the one it came from."""
+
+    before: EpochState
+    verdict: Verdict
+    handshake: Handshake
+    committer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The members settled a commit that takes our own seat away."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRefused:
+    """A commit was not taken up, with the reason; whom by, when that is known."""
+
+    committer: bytes | None
+    why: str
+
+
+Step = Offer | Moved | Removed | CommitRefused | SendNaming
+
+
+class Epochs:
+    """Drives one member's group from commit to commit."""
+
+    def __init__(
+        self,
+        state: EpochState,
+        *,
+        seat: bytes,
+        charter: Charter,
+        now: float,
+        seals: bool = True,
+    ) -> None:
+        """`seals` false: this is a saved state come back, in which nothing may be sealed again."""
+        self.current = state
+        self.seat = seat
+        self.charter = charter
+        self.pending = Pending(charter, seat)
+        self.seals = seals
+        self.kept: list[Kept] = []
+        self._candidates: dict[bytes, Candidate] = {}
+        self._orphans: dict[bytes, list[Handshake]] = {}
+        self._heard: dict[bytes, tuple[float, bytes]] = {}  # seat: when, authenticator
+        self._steps: list[Step] = []
+        self._commit_wanted = False
+        self._online = True
+        self._agreement = self._new_agreement(now, {})
+
+    def _new_agreement(self, now: float, heard: Mapping[bytes, float]) -> Agreement:
+        return Agreement(
+            heard=heard,
+            own=self.seat,
+            electors=electors(self.current.roster),
+            last_committer=self.current.secrets.committer,
+            parent=self.current.authenticator,
+            now=now,
+        )
+
+    # -- looking
+
+    def states(self) -> Iterator[EpochState]:
+        """Every epoch that is heard now: the current one, then candidates, then parents, newest
+        first."""
+        yield self.current
+        for candidate in self._candidates.values():
+            if candidate.state is not None:
+                yield candidate.state
+        for kept in reversed(self.kept):
+            yield kept.state
+
+    def state_of(self, authenticator: bytes) -> EpochState | None:
+        """The epoch with this authenticator, if it is heard now."""
+        return next((one for one in self.states() if one.authenticator == authenticator), None)
+
+    def knows(self, authenticator: bytes) -> bool:
+        """Whether this epoch is the current one, a parent of it, or may come next."""
+        return self.state_of(authenticator) is not None
+
+    def next_step(self) -> Step | None:
+        """What came of the last calls, oldest first."""
+        return self._steps.pop(0) if self._steps else None
+
+    # -- hearing
+
+    def hear(self, seat: bytes, epoch: int, authenticator: bytes, now: float) -> None:
+        """A beacon by `seat`, verified, that names its epoch.
+
+        Who is in an epoch that is not after ours and not ours either sits on another branch: it
+        will never name anything here, so it does not count as present. Who is ahead of us does:
+        else we would go on alone only because we missed a commit."""
+        self._heard[seat] = (now, authenticator)
+        if self.knows(authenticator) or epoch > self.current.group.epoch:
+            self._agreement.hear(seat, now)
+        self._tell_moved(now)
+        self._advance(now)
+
+    def goodbye(self, seat: bytes, now: float) -> None:
+        """The member in `seat` said farewell: nobody waits for its answers."""
+        self._agreement.leave(seat)
+        self.wanted(now)
+
+    def set_online(self, online: bool, now: float) -> None:
+        """Whether any relay carries us: who hears nobody must not think itself alone."""
+        self._online = online
+        self._agreement.set_online(online, now)
+        self._advance(now)
+
+    def wanted(self, now: float) -> None:
+        """Something may have been added to what is pending."""
+        if self.pending.plan(self.current) is not None:
+            self._agreement.want_commit(now)
+        else:
+            self._agreement.nothing_pending()
+        self._advance(now)
+
+    def receive_handshake(self, handshake: Handshake, now: float) -> None:
+        """A commit, from whomever; it is staged and judged at once if its parent is known."""
+        if handshake.parent == self.current.authenticator or (
+            (parent := self._candidates.get(handshake.parent)) is not None
+            and parent.state is not None
+        ):
+            self._stage(handshake, now)
+        elif sum(map(len, self._orphans.values())) < ORPHANS_MAX:
+            siblings = self._orphans.setdefault(handshake.parent, [])
+            if handshake not in siblings:
+                siblings.append(handshake)
+        self._tell_moved(now)
+        self._advance(now)
+
+    def receive_naming(self, seat: bytes, naming: Naming, now: float) -> None:
+        """A naming by `seat`, verified; of other parents than the current one it says nothing
+        here."""
+        if naming.parent == self.current.authenticator:
+            self._agreement.receive_naming(seat, naming, now)
+            self._advance(now)
+
+    def handle_timer(self, now: float) -> None:
+        self.kept = [one for one in self.kept if one.drop_at > now]
+        self.pending.prune(self.current, now)
+        self.wanted(now)
+        self._agreement.handle_timer(now)
+        self._advance(now)
+
+    def next_timer(self) -> float | None:
+        times = [one.drop_at for one in self.kept]
+        if (due := self._agreement.next_timer()) is not None:
+            times.append(due)
+        return min(times, default=None)
+
+    # -- staging and judging
+
+    def _stage(self, handshake: Handshake, now: float) -> None:
+        known = self._candidates.get(handshake.parent)
+        parent = self.current if known is None else known.state
+        assert parent is not None
+        try:
+            staged = parent.group.stage(handshake.message)
+        except mls.MlsError as error:
+            self._refuse(None, f"a commit that is not valid: {error}")
+            return
+        change = change_of(staged)
+        entry = None if change.committer is None else parent.entry_at(change.committer)
+        try:
+            verdict = judge(
+                change,
+                group_id=parent.group.group_id,
+                roster=parent.roster,
+                charter=self.charter,
+                parent_tick=parent.secrets.tick,
+            )
+        except Refusal as refusal:
+            self._refuse(None if entry is None else entry.seat, str(refusal))
+            return
+        assert entry is not None  # the judge refuses external commits
+        self._keep(parent, staged, verdict, entry.seat, handshake, now)
+
+    def _keep(
+        self,
+        parent: EpochState,
+        staged: mls.Staged,
+        verdict: Verdict,
+        committer: bytes,
+        handshake: Handshake,
+        now: float,
+    ) -> None:
+        if staged.group is None:
+            # Our own seat goes: there is no key schedule for us to follow and nothing to name.
+            self._steps.append(Removed(verdict))
+            return
+        secrets = parent.secrets.before_commit(verdict.tick, committer, bool(verdict.left))
+        state = EpochState(staged.group, secrets.after_commit(staged.group.export))
+        child = state.authenticator
+        if child in self._candidates or len(self._candidates) >= CHAIN_MAX:
+            return
+        if parent is self.current and not self._agreement.add_candidate(child, committer, now):
+            return
+        self._candidates[child] = Candidate(
+            parent.authenticator, committer, verdict, handshake, state
+        )
+        for orphan in self._orphans.pop(child, []):
+            self._stage(orphan, now)
+
+    def _refuse(self, committer: bytes | None, why: str) -> None:
+        self._steps.append(CommitRefused(committer, why))
+
+    def _tell_moved(self, now: float) -> None:
+        """Who is heard in an epoch that follows a candidate has moved to that candidate."""
+        for seat, (heard_at, authenticator) in self._heard.items():
+            child = self._first_step_to(authenticator)
+            if child is not None and now - heard_at < PARENT_KEPT_S:
+                self._agreement.moved(seat, child, now)
+
+    def _first_step_to(self, authenticator: bytes) -> bytes | None:
+        """The candidate of the current epoch on the way to `authenticator`, if there is one."""
+        for _ in range(CHAIN_MAX):
+            candidate = self._candidates.get(authenticator)
+            if candidate is None:
+                return None
+            if candidate.parent == self.current.authenticator:
+                return authenticator
+            authenticator = candidate.parent
+        return None
+
+    # -- committing and settling
+
+    def _advance(self, now: float) -> None:
+        for _ in range(ADVANCES_MAX):
+            action = self._agreement.next_action()
+            if action is None:
+                return
+            if isinstance(action, SendNaming):
+                self._steps.append(action)
+            elif isinstance(action, Settled):
+                self._settle(action.child, now)
+            else:
+                assert isinstance(action, CommitNow)
+                self._commit_wanted = True
+
+    @property
+    def commit_wanted(self) -> bool:
+        """Whether it is our turn to commit; the caller answers with `commit`."""
+        return self._commit_wanted
+
+    def commit(self, *, wall_s: int, now: float, entropy: Entropy) -> None:
+        """Makes our candidate from what is pending; the turn passes if there is nothing left to
+        do."""
+        self._commit_wanted = False
+        plan = self.pending.plan(self.current)
+        if plan is None:
+            self._agreement.nothing_pending()
+            return
+        self._commit_plan(plan, wall_s, now, entropy)
+
+    def refresh(self, *, wall_s: int, now: float, entropy: Entropy) -> None:
+        """A commit without proposals: how one who came back alone leaves the epoch of its saved
+        state."""
+        self._commit_plan(Plan((), (), takes_away=False), wall_s, now, entropy)
+
+    def _commit_plan(self, plan: Plan, wall_s: int, now: float, entropy: Entropy) -> None:
+        parent = self.current
+        tick = max(parent.secrets.tick, wall_s)
+        secrets = parent.secrets.before_commit(tick, self.seat, plan.takes_away)
+        try:
+            created = parent.group.commit(
+                plan.proposals,
+                authenticated_data=plan.authenticated_data(tick),
+                # In the epoch of a saved state nothing is sealed twice: a PublicMessage uses no
+                # ratchet.
+                public=not self.seals,
+                tree_extension=False,
+                group_info_extensions=[mls.Extension(EXTENSION_TYPE, secrets.encode())],
+                entropy=entropy,
+            )
+            verdict = judge(
+                change_of(created.staged),
+                group_id=parent.group.group_id,
+                roster=parent.roster,
+                charter=self.charter,
+                parent_tick=parent.secrets.tick,
+            )
+        except (mls.MlsError, Refusal) as error:
+            # What was checked when it was asked for cannot be committed after all: it goes, the
+            # rest waits.
+            self._refuse(self.seat, f"a commit of our own: {error}")
+            self.pending.adds.clear()
+            self.pending.returns.clear()
+            self._agreement.nothing_pending()
+            return
+        handshake = Handshake(parent.authenticator, created.message, created.welcome or b"")
+        self._steps.append(Offer(handshake))
+        self._keep(parent, created.staged, verdict, self.seat, handshake, now)
+        self._advance(now)
+
+    def _settle(self, child: bytes, now: float) -> None:
+        candidate = self._candidates.pop(child)
+        before, after = self.current, candidate.state
+        assert after is not None
+        self.kept = [*self.kept, Kept(before, now + PARENT_KEPT_S)][-PARENTS_MAX:]
+        self.current = after
+        self.seals = True
+        # Only what follows the new epoch can still come; its siblings never counted.
+        self._candidates = {
+            one: other for one, other in self._candidates.items() if self._descends(other, child)
+        }
+        # Nobody waits for a newcomer that has not spoken yet.
+        unheard = now - UNHEARD_S
+        joined = dict.fromkeys((*candidate.verdict.joined, *candidate.verdict.readmitted), unheard)
+        self._agreement = self._new_agreement(now, {**self._agreement.heard, **joined})
+        self._agreement.set_online(self._online, now)
+        self.pending.prune(after, now)
+        self._steps.append(
+            Moved(before, candidate.verdict, candidate.handshake, candidate.committer)
+        )
+        for one, other in self._candidates.items():
+            if other.parent == child:
+                self._agreement.add_candidate(one, other.committer, now)
+        for farewell in self.pending.farewells:
+            self._agreement.leave(farewell)
+        if self.pending.plan(after) is not None:
+            self._agreement.want_commit(now)
+        self._tell_moved(now)
+
+    def replace(self, state: EpochState, now: float) -> None:
+        """Goes on in `state`, in which our seat has a fresh leaf; the old epoch is still heard."""
+        self.kept = [*self.kept, Kept(self.current, now + PARENT_KEPT_S)][-PARENTS_MAX:]
+        self.current = state
+        self.seals = True
+        self._candidates.clear()
+        self._agreement = self._new_agreement(now, self._agreement.heard)
+        self._agreement.set_online(self._online, now)
+        self.pending.prune(state, now)
+        for handshake in self._orphans.pop(state.authenticator, []):
+            self._stage(handshake, now)
+        self._tell_moved(now)
+
+    def _descends(self, candidate: Candidate, ancestor: bytes) -> bool:
+        for _ in range(CHAIN_MAX):
+            if candidate.parent == ancestor:
+                return True
+            following = self._candidates.get(candidate.parent)
+            if following is None:
+                return False
+            candidate = following
+        return False

@@ -1,0 +1,333 @@
+"""The media plane: sound and pictures as cells, at a pace that says nothing, in whichever epochs
+are heard.
+
+Every member sends the same number of voice cells a second from joining to leaving. A picture lane
+is paced while it is on. Cells are sealed in the settled epoch and opened in any that is heard, so
+a change of epoch makes no gap; who sent a cell is what its signature says, not the key that opened
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from folkmoot.cells.authorship import Author
+from folkmoot.cells.duplicates import DuplicateFilter
+from folkmoot.cells.frames import EncodedFrame, MediaKind
+from folkmoot.cells.media import VOICE as VOICE_LANE
+from folkmoot.cells.media import LaneId, MediaKeys, Opened
+from folkmoot.cells.pace import Pacer
+from folkmoot.cells.picture import PicturePacker, PictureReceiver
+from folkmoot.cells.picture_format import KINDS, LANES
+from folkmoot.cells.voice import VoicePacker, VoiceReceiver, verify_cell
+from folkmoot.meeting.context import Context
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.events import FrameReceived, KeyFrameNeeded, PictureGap
+from folkmoot.meeting.rooms import VOICE, Lane
+from folkmoot.wire.labels import load_public_key
+from folkmoot.wire.lanes import LaneSlot
+
+KEY_FRAME_EVERY_S = 0.5  # of one picture of ours, however many ask
+ASK_KEY_EVERY_S = 0.7
+EPOCHS_MAX = 24  # whose keys are held: those that are heard, and those just forgotten
+
+
+@dataclass(slots=True)
+class _EpochMedia:
+    """What one epoch needs for media: keys for each relay's copy, authors, duplicates by lane."""
+
+    state: EpochState
+    keys: dict[int, MediaKeys]
+    authors: dict[int, tuple[Author, Ed25519PublicKey]]
+    filters: dict[LaneId, DuplicateFilter]
+    counters: dict[LaneId, int]
+
+
+@dataclass(slots=True)
+class _Picture:
+    """A picture of our own that is on."""
+
+    packer: PicturePacker
+    pacer: Pacer
+    key_asked_at: float = -KEY_FRAME_EVERY_S
+
+
+class MediaPlane:
+    """One member's sound and pictures."""
+
+    def __init__(
+        self, context: Context, voice_cells_per_s: int, picture_cells_per_s: int, now: float
+    ) -> None:
+        self._context = context
+        self._picture_cells_per_s = picture_cells_per_s
+        self._voice = VoicePacker()
+        self._voice_pacer = Pacer(1 / voice_cells_per_s, now)
+        self._pictures: dict[MediaKind, _Picture] = {}
+        self._epochs: dict[bytes, _EpochMedia] = {}
+        self._order: list[_EpochMedia] = []
+        self._voices: dict[bytes, VoiceReceiver] = {}
+        self._watched: dict[tuple[bytes, MediaKind], PictureReceiver] = {}
+        self._asked_at: dict[tuple[bytes, MediaKind], float] = {}
+        self._decoder_wants: set[tuple[bytes, MediaKind]] = set()
+        self._picture_numbers: dict[MediaKind, int] = {}
+        self._hearing: dict[tuple[bytes, str], tuple[int, int]] = {}
+        self.muted: set[bytes] = set()
+
+    # -- following the meeting
+
+    def follow(self, states: Iterable[EpochState], seats: Iterable[bytes]) -> None:
+        """Listens in these epochs, newest settled first; forgets members who are gone."""
+        before, self._epochs = self._epochs, {}
+        for state in states:
+            if len(self._epochs) < EPOCHS_MAX:
+                held = before.get(state.authenticator) or _EpochMedia(state, {}, {}, {}, {})
+                self._epochs[state.authenticator] = held
+        self._order = list(self._epochs.values())
+        staying = set(seats)
+        for seat in [one for one in self._voices if one not in staying]:
+            del self._voices[seat]
+        for watched in [one for one in self._watched if one[0] not in staying]:
+            del self._watched[watched]
+
+    def _keys(self, held: _EpochMedia, relay: int) -> MediaKeys:
+        keys = held.keys.get(relay)
+        if keys is None:
+            pin = self._context.relays[relay].address.pin
+            keys = MediaKeys(held.state.base_key, held.state.group.epoch, pin)
+            held.keys[relay] = keys
+        return keys
+
+    def _author(self, held: _EpochMedia, leaf: int) -> tuple[Author, Ed25519PublicKey] | None:
+        known = held.authors.get(leaf)
+        if known is None:
+            entry = held.state.entry_at(leaf)
+            key = None if entry is None else load_public_key(entry.signature_key)
+            if entry is None or key is None:
+                return None
+            group = held.state.group
+            author = Author(group.group_id, held.state.authenticator, entry.seat, leaf, group.epoch)
+            known = held.authors[leaf] = author, key
+        return known
+
+    # -- sending
+
+    def voice(self, frame: EncodedFrame) -> bool:
+        """A frame of our own; False when it is too large for its slot."""
+        return self._voice.push(frame)
+
+    def silence(self) -> None:
+        """The microphone is off: nothing that waits is sent."""
+        self._voice.clear()
+
+    def show(self, kind: MediaKind, on: bool, now: float) -> None:
+        """Turns a picture of ours on or off."""
+        if on and kind not in self._pictures:
+            # Frame numbers go on where they stopped: who watches must not take them for old ones.
+            packer = PicturePacker(kind, self._picture_numbers.get(kind, 0))
+            self._pictures[kind] = _Picture(packer, Pacer(1 / self._picture_cells_per_s, now))
+        elif not on and (picture := self._pictures.pop(kind, None)) is not None:
+            self._picture_numbers[kind] = picture.packer.number + 1
+
+    def watch(self, seat: bytes, kind: MediaKind, on: bool, now: float) -> bool:
+        """Whether something changed: we watch this picture from now on, or no longer."""
+        if on == ((seat, kind) in self._watched):
+            return False
+        if on:
+            self._watched[seat, kind] = PictureReceiver(LANES[kind])
+        else:
+            del self._watched[seat, kind]
+            self._asked_at.pop((seat, kind), None)
+        return True
+
+    def watched(self) -> Iterable[tuple[bytes, MediaKind]]:
+        """Whose pictures we receive."""
+        return self._watched.keys()
+
+    def key_frames_to_ask(self, now: float) -> list[tuple[bytes, MediaKind]]:
+        """Pictures that cannot go on without a key frame, each at most once in a while."""
+        due = []
+        for watched, receiver in self._watched.items():
+            wants = receiver.wants_key or watched in self._decoder_wants
+            if wants and now - self._asked_at.get(watched, -ASK_KEY_EVERY_S) >= ASK_KEY_EVERY_S:
+                self._asked_at[watched] = now
+                due.append(watched)
+        self._decoder_wants.clear()
+        return due
+
+    def want_key(self, seat: bytes) -> None:
+        """Whoever shows this member's pictures cannot decode them."""
+        self._decoder_wants |= {one for one in self._watched if one[0] == seat}
+
+    def picture(self, frame: EncodedFrame, now: float) -> None:
+        """A frame of our own camera or screen; dropped when that is not on."""
+        picture = self._pictures.get(frame.kind)
+        if picture is not None:
+            picture.packer.push(frame, now)
+            if picture.packer.wants_key:
+                self.key_frame_wanted(frame.kind, now)
+
+    def key_frame_wanted(self, kind: MediaKind, now: float) -> None:
+        """Somebody misses a frame of ours, or we dropped one."""
+        picture = self._pictures.get(kind)
+        if picture is not None and now - picture.key_asked_at >= KEY_FRAME_EVERY_S:
+            picture.key_asked_at = now
+            self._context.tell(KeyFrameNeeded(kind))
+
+    def showing(self) -> Iterable[MediaKind]:
+        """Which pictures of ours are on."""
+        return self._pictures.keys()
+
+    def send_due(self, sealing: EpochState | None, roots: Sequence[bytes], now: float) -> None:
+        """Sends the cells that are due, in the epoch `sealing`; without one the beats pass
+        unused."""
+        beats = self._voice_pacer.due(now)
+        held = None if sealing is None else self._epochs.get(sealing.authenticator)
+        for _ in range(beats if held is not None else 0):
+            assert held is not None
+            self._seal_voice(held, roots)
+        for kind, picture in self._pictures.items():
+            beats = picture.pacer.due(now)
+            for _ in range(beats if held is not None else 0):
+                assert held is not None
+                self._seal_picture(held, kind, picture, roots, now)
+
+    def _next(self, held: _EpochMedia, lane: LaneId) -> tuple[Author, int]:
+        leaf = held.state.own_leaf
+        known = self._author(held, leaf)
+        assert known is not None  # we are in our own epochs
+        counter = held.counters.get(lane, 0)
+        held.counters[lane] = counter + 1
+        return known[0], counter
+
+    def _seal_voice(self, held: _EpochMedia, roots: Sequence[bytes]) -> None:
+        author, counter = self._next(held, VOICE_LANE)
+        plaintext = self._voice.next_plaintext(self._context.key, author, counter)
+        self._send(held, VOICE_LANE, VOICE, author.leaf, counter, plaintext, roots)
+
+    def _seal_picture(
+        self,
+        held: _EpochMedia,
+        kind: MediaKind,
+        picture: _Picture,
+        roots: Sequence[bytes],
+        now: float,
+    ) -> None:
+        lane = LANES[kind]
+        author, counter = self._next(held, lane)
+        plaintext = picture.packer.next_plaintext(self._context.key, author, counter, now)
+        room = Lane(LaneSlot.PICTURE, self._context.seat, lane.stream)
+        self._send(held, lane, room, author.leaf, counter, plaintext, roots)
+
+    def _send(
+        self,
+        held: _EpochMedia,
+        lane: LaneId,
+        room_lane: Lane,
+        leaf: int,
+        counter: int,
+        plaintext: bytes,
+        roots: Sequence[bytes],
+    ) -> None:
+        for relay in range(len(self._context.relays)):
+            room = self._context.rooms.send_handle(relay, room_lane, roots)
+            if room is not None:
+                cell = self._keys(held, relay).seal(lane, leaf, counter, plaintext)
+                self._context.send(room, (cell,))
+
+    # -- receiving
+
+    def receive(self, relay: int, lane: Lane, cells: Sequence[bytes], now: float) -> None:
+        """Cells of one room; what does not open, is not signed or came before is dropped."""
+        media_lane = VOICE_LANE if lane.slot is LaneSlot.VOICE else LaneId(lane.slot, lane.stream)
+        for cell in cells:
+            found = self._open(relay, media_lane, cell)
+            if found is None:
+                continue
+            held, opened = found
+            known = self._author(held, opened.leaf)
+            if known is None or known[0].seat == self._context.seat:
+                continue
+            author, key = known
+            if lane.slot is LaneSlot.VOICE:
+                self._receive_voice(held, opened, author, key, now)
+            elif author.seat == lane.seat:
+                self._receive_picture(held, media_lane, opened, author, key, now)
+
+    def _open(self, relay: int, lane: LaneId, cell: bytes) -> tuple[_EpochMedia, Opened] | None:
+        for held in self._order:
+            duplicates = held.filters.setdefault(lane, DuplicateFilter())
+            epoch = held.state.group.epoch
+            own = held.state.own_leaf
+
+            def fresh(leaf: int, counter: int) -> bool:
+                return leaf != own and duplicates.fresh(epoch, leaf, counter)  # noqa: B023
+
+            opened = self._keys(held, relay).open(lane, cell, fresh)
+            if opened is not None:
+                return held, opened
+        return None
+
+    def _receive_voice(
+        self, held: _EpochMedia, opened: Opened, author: Author, key: Ed25519PublicKey, now: float
+    ) -> None:
+        cell = verify_cell(opened, key, author)
+        if cell is None:
+            return
+        if not held.filters[VOICE_LANE].accept(opened.epoch, opened.leaf, opened.counter):
+            return
+        receiver = self._voices.setdefault(author.seat, VoiceReceiver())
+        self._deliver(author.seat, receiver.receive(cell, opened.epoch, now))
+
+    def _receive_picture(
+        self,
+        held: _EpochMedia,
+        lane: LaneId,
+        opened: Opened,
+        author: Author,
+        key: Ed25519PublicKey,
+        now: float,
+    ) -> None:
+        watched = self._watched.get((author.seat, KINDS[lane]))
+        if watched is None:
+            return
+        gaps = watched.gaps
+        self._deliver(author.seat, watched.receive(opened, key, author, now))
+        if watched.gaps > gaps:
+            self._context.tell(PictureGap(author.seat, KINDS[lane]))
+
+    def _deliver(self, seat: bytes, frames: Iterable[EncodedFrame]) -> None:
+        for frame in frames:
+            if seat not in self.muted or frame.kind is not MediaKind.VOICE:
+                self._context.tell(FrameReceived(seat, frame))
+
+    def hearing(self) -> list[tuple[bytes, str, int, int]]:
+        """Since the last call: seat, kind, frames received and lost."""
+        rows = []
+        counts: dict[tuple[bytes, str], tuple[int, int]] = {
+            (seat, "voice"): (one.received, one.lost) for seat, one in self._voices.items()
+        }
+        for (seat, kind), one in self._watched.items():
+            counts[seat, kind.name.lower()] = one.received, one.lost
+        for (seat, name), (received, lost) in counts.items():
+            before = self._hearing.get((seat, name), (0, 0))
+            rows.append((seat, name, received - before[0], lost - before[1]))
+        self._hearing = counts
+        return rows
+
+    # -- time
+
+    def handle_timer(self, now: float) -> None:
+        for seat, voice in self._voices.items():
+            self._deliver(seat, voice.handle_timer(now))
+        for (seat, _), picture in self._watched.items():
+            self._deliver(seat, picture.handle_timer(now))
+
+    def next_timer(self) -> float | None:
+        times = [self._voice_pacer.next_timer()]
+        times += [one.pacer.next_timer() for one in self._pictures.values()]
+        receivers = (*self._voices.values(), *self._watched.values())
+        times += [due for one in receivers if (due := one.next_timer()) is not None]
+        return min(times)

@@ -1,0 +1,491 @@
+"""The one machine that an agent drives: a member's side of a meeting, from the knock to the
+farewell.
+
+It composes what is below it and adds no rule of its own. `receive`, `room_changed` and
+`handle_timer` take what happened; `next_outgoing`, `next_event` and `next_timer` say what to do,
+what to tell and when to wake. Time is the driver's monotonic clock in seconds; the wall clock is
+read once, by the driver, at the start.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from folkmoot import mls
+from folkmoot.cells.frames import EncodedFrame, MediaKind
+from folkmoot.governance import EXTENSION_TYPE, Charter, MeetingExtension, Relay, supported_now
+from folkmoot.governance.evidence import SEAT_BYTES
+from folkmoot.meeting.context import Context, UsageError
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.events import (
+    ChatReceived,
+    Confirmed,
+    EpochChanged,
+    Event,
+    Joined,
+    Left,
+    Outgoing,
+    RosterChanged,
+)
+from folkmoot.meeting.inside import Inside
+from folkmoot.meeting.invite import Invite
+from folkmoot.meeting.names import clean_name, member_id, safety_code
+from folkmoot.meeting.outside import Outside, make_key_package
+from folkmoot.meeting.rooms import RoomTable
+from folkmoot.meeting.save import Saved
+from folkmoot.meeting.secrets import DoorSecrets, MeetingSecrets
+from folkmoot.meeting.views import KnockView, MemberView, knocks_of, roster_of
+from folkmoot.wire.codec import DecodeError
+from folkmoot.wire.labels import SECRET_BYTES
+
+GROUP_ID_BYTES = 16
+# What a picture may use of its lane: 60 cells a second of some 1,100 bytes, less room for key
+# frames.
+PICTURE_BITRATE = 400_000
+LOST_CHECK_EVERY_S = 1.0
+
+
+class Phase(enum.Enum):
+    KNOCKING = "knocking"
+    IN = "in"
+    LEFT = "left"
+
+
+class Meeting:
+    """See the module; make one with `found`, `join` or `restore`."""
+
+    def __init__(self, context: Context, name: str) -> None:
+        self._context = context
+        self.name = name
+        self._inside: Inside | None = None
+        self._outside: Outside | None = None
+        self._left = False
+        self._invite: Invite | None = None
+        self._invite_cache: tuple[bytes, str] | None = None
+        self._lost_check_at = 0.0
+
+    # -- beginning
+
+    @classmethod
+    def found(
+        cls,
+        *,
+        name: str,
+        charter: Charter,
+        relays: Sequence[Relay],
+        now: float,
+        wall_s: float,
+        entropy: Callable[[int], bytes],
+    ) -> Meeting:
+        """Opens a meeting with ourselves in it; UsageError when the charter cannot be kept yet."""
+        why = supported_now(charter)
+        if why is not None:
+            raise UsageError(why)
+        try:
+            extension = MeetingExtension(charter, tuple(relays))
+        except DecodeError as error:
+            raise UsageError(f"These relays cannot carry a meeting: {error}.") from None
+        group_id, seat = entropy(GROUP_ID_BYTES), entropy(SEAT_BYTES)
+        key = entropy(32)
+        bundle = make_key_package(seat, key, entropy)
+        group = mls.Group.create(
+            mls.SUITE_X25519_AES128,
+            group_id,
+            bundle,
+            [mls.Extension(EXTENSION_TYPE, extension.encode())],
+            entropy=entropy,
+        )
+        tick = int(wall_s)
+        door = DoorSecrets(entropy(SECRET_BYTES), entropy(SECRET_BYTES))
+        fresh = bytes(SECRET_BYTES)  # filled from the epoch's exporter
+        secrets = MeetingSecrets(fresh, fresh, tick, False, tick, seat, door)
+        state = EpochState(group, secrets.after_commit(group.export))
+        context = _context(group_id, seat, key, tuple(relays), now, wall_s, entropy)
+        meeting = cls(context, clean_name(name))
+        meeting._enter(state, extension, inviter_key=None, now=now)
+        return meeting
+
+    @classmethod
+    def join(
+        cls,
+        invite: Invite,
+        *,
+        name: str,
+        now: float,
+        wall_s: float,
+        entropy: Callable[[int], bytes],
+    ) -> Meeting:
+        """Knocks at the meeting of an invite; UsageError when this version cannot keep its
+        charter."""
+        why = supported_now(invite.charter)
+        if why is not None:
+            raise UsageError(why)
+        seat, key = entropy(SEAT_BYTES), entropy(32)
+        context = _context(invite.group_id, seat, key, invite.relays, now, wall_s, entropy)
+        meeting = cls(context, clean_name(name))
+        meeting._invite = invite
+        meeting._outside = Outside.of_invite(context, invite, meeting.name, key, now)
+        return meeting
+
+    @classmethod
+    def restore(
+        cls,
+        saved: Saved,
+        *,
+        name: str | None,
+        now: float,
+        wall_s: float,
+        entropy: Callable[[int], bytes],
+    ) -> Meeting:
+        """Takes a saved seat up again: it hears at once, and is heard once it has a fresh leaf.
+        Raises MlsError when the saved state is damaged."""
+        group = mls.Group.load(saved.group)
+        state = EpochState(group, saved.secrets)
+        context = _context(
+            group.group_id,
+            saved.seat,
+            group.signature_private,
+            saved.extension.relays,
+            now,
+            wall_s,
+            entropy,
+        )
+        meeting = cls(context, clean_name(saved.name if name is None else name))
+        meeting._inside = Inside(
+            context,
+            state,
+            saved.extension,
+            name=meeting.name,
+            inviter_key=None,
+            now=now,
+            seals=False,
+            beacon_after_ms=saved.beacon_ms,
+        )
+        meeting._return(now)
+        return meeting
+
+    def _enter(
+        self,
+        state: EpochState,
+        extension: MeetingExtension,
+        *,
+        inviter_key: bytes | None,
+        now: float,
+    ) -> None:
+        self._inside = Inside(
+            self._context, state, extension, name=self.name, inviter_key=inviter_key, now=now
+        )
+        self._inside.settle_in(now)
+        self._arrived(state)
+
+    def _arrived(self, state: EpochState) -> None:
+        assert self._inside is not None
+        self._context.tell(Joined())
+        self._context.tell(EpochChanged(state.group.epoch, state.authenticator))
+        if self._inside.inviter_key is None:
+            self._context.tell(Confirmed())
+
+    def _return(self, now: float) -> None:
+        """Asks at the door for a fresh leaf in our seat."""
+        assert self._inside is not None
+        self._outside = Outside.of_member(self._context, self._inside, now)
+        self._context.want_rooms(self._inside.wanted_rooms())
+
+    # -- what happens outside
+
+    def receive(self, room: int, cells: Sequence[bytes], now: float) -> None:
+        """Cells that a relay sent for one of our rooms. Nothing in them can raise."""
+        wanted = self._context.rooms.lookup(room)
+        if wanted is None or self._left:
+            return
+        if self._inside is not None:
+            self._inside.receive(wanted, cells, now)
+        if self._outside is not None:
+            self._outside.receive(wanted, cells, now)
+            self._progress(now)
+
+    def room_changed(self, room: int, is_open: bool, now: float) -> None:
+        """A relay opened a room of ours, or its link is gone."""
+        self._context.rooms.changed(room, is_open)
+        if self._inside is not None and not self._left:
+            self._inside.rooms_changed(now)
+
+    def handle_timer(self, now: float) -> None:
+        """Time passed."""
+        if self._left:
+            return
+        if self._inside is not None:
+            self._inside.handle_timer(now)
+            if now >= self._lost_check_at and self._outside is None:
+                self._lost_check_at = now + LOST_CHECK_EVERY_S
+                if self._inside.is_lost(now):
+                    self._return(now)
+        if self._outside is not None:
+            self._outside.handle_timer(now)
+            self._progress(now)
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` is due."""
+        if self._left:
+            return None
+        parts = (self._inside, self._outside)
+        return min((part.next_timer() for part in parts if part is not None), default=None)
+
+    def next_outgoing(self) -> Outgoing | None:
+        """What the driver must do next."""
+        return self._context.outgoing.popleft() if self._context.outgoing else None
+
+    def next_event(self) -> Event | None:
+        """What happened since, oldest first."""
+        if not self._context.events:
+            return None
+        event = self._context.events.popleft()
+        if isinstance(event, Left):
+            self._left = True
+            self._context.want_rooms([])
+        return event
+
+    def _progress(self, now: float) -> None:
+        """The door answered."""
+        outside = self._outside
+        assert outside is not None
+        if self._inside is not None and outside.caught_up:
+            for handshake in outside.take_handshakes():
+                self._inside.catch_up(handshake, now)
+        if (
+            self._inside is not None
+            and not self._inside.needs_leaf
+            and not self._inside.is_lost(now)
+        ):
+            self._outside = None
+            self._context.want_rooms(self._inside.wanted_rooms())
+            return
+        admitted = outside.take_admitted()
+        if admitted is None:
+            return
+        self._outside = None
+        state, extension = admitted
+        if self._inside is None:
+            assert self._invite is not None
+            key = self._invite.inviter_key
+            self._enter(state, extension, inviter_key=key, now=now)
+        else:
+            self._inside.come_back(state, now)
+            self._arrived(state)
+
+    # -- wishes of our person
+
+    def _member(self) -> Inside:
+        if self._inside is None or self._left:
+            raise UsageError("You are not in the meeting yet.")
+        return self._inside
+
+    def chat(self, text: str, now: float) -> None:
+        """Says `text` (at most CHAT_BYTES_MAX bytes) to everybody."""
+        self._member().say(text, now)
+
+    def admit(self, knock: str, now: float) -> None:
+        """Lets in who knocks."""
+        self._member().admit(knock, now)
+
+    def refuse(self, knock: str, now: float) -> None:
+        """Tells who knocks that we do not let them in; others still may."""
+        self._member().entrance.refuse(knock)
+        self._context.tell(RosterChanged())
+
+    def accept_charter(self, now: float) -> None:
+        """Goes on although the meeting's charter is not the invite's."""
+        if self._outside is not None:
+            self._outside.accept_charter()
+            self._progress(now)
+
+    def rename(self, name: str, now: float) -> None:
+        self.name = clean_name(name)
+        if self._inside is not None:
+            self._inside.name = self.name
+            self._inside.beacon_soon(now)
+        self._context.tell(RosterChanged())
+
+    def microphone(self, on: bool, now: float) -> None:
+        """Turns our sound on or off; the pace of cells stays."""
+        inside = self._member()
+        inside.microphone = on
+        if not on:
+            inside.media.silence()
+        inside.beacon_soon(now)
+
+    def show(self, kind: MediaKind, on: bool, now: float) -> None:
+        """Turns our camera or screen on or off."""
+        inside = self._member()
+        inside.media.show(kind, on, now)
+        inside.rooms_changed(now)
+        inside.beacon_soon(now)
+
+    def mute(self, member: str, on: bool) -> None:
+        """Hears or does not hear a member, for ourselves alone."""
+        inside = self._member()
+        change = inside.media.muted.add if on else inside.media.muted.discard
+        change(self._seat_of(member))
+        self._context.tell(RosterChanged())
+
+    def hide(self, member: str, on: bool, now: float) -> None:
+        """Sees or does not see a member, for ourselves alone."""
+        inside = self._member()
+        inside.hide(self._seat_of(member), on, now)
+        self._context.tell(RosterChanged())
+
+    def leave(self, now: float) -> None:
+        """Leaves; the event Left says when it is done."""
+        if self._left:
+            return
+        if self._inside is None or self._inside.needs_leaf:
+            self._context.save(b"")
+            self._context.tell(Left("You left before you were in the meeting."))
+        else:
+            self._inside.leave(now)
+
+    def _seat_of(self, member: str) -> bytes:
+        for seat in self._member().presence.members:
+            if member_id(seat) == member:
+                return seat
+        raise UsageError("There is no such member.")
+
+    # -- media
+
+    def voice(self, frame: EncodedFrame, now: float) -> bool:
+        """A frame of our microphone; False when it was too large. Silently dropped while the
+        microphone is off or who invited us has not confirmed the meeting."""
+        inside = self._inside
+        if inside is None or not inside.microphone or not self.confirmed:
+            return True
+        return inside.media.voice(frame)
+
+    def picture(self, frame: EncodedFrame, now: float) -> None:
+        """A frame of our camera or screen; dropped likewise."""
+        if self._inside is not None and self.confirmed:
+            self._inside.media.picture(frame, now)
+
+    def want_key_frame(self, member: str, now: float) -> None:
+        """The browser cannot decode this member's picture."""
+        if self._inside is not None and not self._left:
+            try:
+                self._inside.media.want_key(self._seat_of(member))
+            except UsageError:
+                return
+
+    # -- looking
+
+    @property
+    def phase(self) -> Phase:
+        if self._left:
+            return Phase.LEFT
+        return Phase.KNOCKING if self._inside is None else Phase.IN
+
+    @property
+    def seat(self) -> bytes:
+        return self._context.seat
+
+    @property
+    def group_id(self) -> bytes:
+        return self._context.group_id
+
+    @property
+    def relays(self) -> tuple[Relay, ...]:
+        return self._context.relays
+
+    @property
+    def charter(self) -> Charter:
+        if self._inside is not None:
+            return self._inside.extension.charter
+        assert self._invite is not None
+        return self._invite.charter
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether who invited us confirmed our epoch (the founder needs nobody)."""
+        return self._inside is not None and self._inside.inviter_key is None
+
+    @property
+    def epoch(self) -> int:
+        return 0 if self._inside is None else self._inside.epochs.current.group.epoch
+
+    @property
+    def safety_code(self) -> str:
+        """30 digits in groups of five; empty while we are not in."""
+        if self._inside is None:
+            return ""
+        return safety_code(self._inside.epochs.current.authenticator)
+
+    @property
+    def picture_bitrate(self) -> int:
+        """Bits a second that fit our picture lane."""
+        return PICTURE_BITRATE
+
+    @property
+    def chat_log(self) -> list[ChatReceived]:
+        return [] if self._inside is None else self._inside.chat.messages
+
+    def roster(self, now: float) -> list[MemberView]:
+        """Every seat, ours first, then by name."""
+        return [] if self._inside is None else roster_of(self._inside, now)
+
+    def name_of(self, seat: bytes) -> str:
+        if self._inside is None:
+            return ""
+        return self._inside.presence.names(self.name).get(seat, "somebody")
+
+    def knocks(self) -> list[KnockView]:
+        """Who waits at the door for somebody to let them in, those with most work first."""
+        if self._inside is None or self._left:
+            return []
+        return knocks_of(self._inside)
+
+    def hearing(self) -> list[dict[str, object]]:
+        """What was received of whom since the last call."""
+        if self._inside is None:
+            return []
+        return [
+            {"member": member_id(seat), "kind": kind, "frames": frames, "lost": lost}
+            for seat, kind, frames, lost in self._inside.media.hearing()
+        ]
+
+    def invite_text(self) -> str:
+        """Our own invite to this meeting; that of our inviter while we are not in."""
+        if self._inside is None:
+            return "" if self._invite is None else self._invite.word()
+        door = self._inside.entrance.door_key
+        if self._invite_cache is None or self._invite_cache[0] != door:
+            invite = Invite.make(
+                group_id=self._context.group_id,
+                inviter_seat=self._context.seat,
+                inviter_private=self._context.key,
+                door_key=door,
+                door_secret=self._inside.entrance.secrets.secret,
+                charter=self.charter,
+                relays=self._context.relays,
+            )
+            self._invite_cache = (door, invite.word())
+        return self._invite_cache[1]
+
+
+def _context(
+    group_id: bytes,
+    seat: bytes,
+    key: bytes,
+    relays: tuple[Relay, ...],
+    now: float,
+    wall_s: float,
+    entropy: Callable[[int], bytes],
+) -> Context:
+    return Context(
+        group_id=group_id,
+        seat=seat,
+        key=Ed25519PrivateKey.from_private_bytes(key),
+        relays=relays,
+        entropy=entropy,
+        wall_offset_s=wall_s - now,
+        rooms=RoomTable(relay.address.pin for relay in relays),
+    )

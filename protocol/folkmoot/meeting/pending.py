@@ -1,0 +1,192 @@
+"""What waits for the next commit: newcomers let in, members who leave, members who come back.
+
+Everybody holds the same list, since each item travels as a logged record with its evidence; so
+whoever's turn it is can commit it, and nobody depends on the one who asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from folkmoot import mls
+from folkmoot.governance.charter import Admission, Charter
+from folkmoot.governance.evidence import (
+    SEAT_BYTES,
+    CommitEvidence,
+    Evidence,
+    Farewell,
+    Readmission,
+    Sponsor,
+    farewell_content,
+    read_evidence,
+    readmission_content,
+    sponsor_content,
+)
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.wire import codec
+from folkmoot.wire.labels import Sign, load_public_key, verify
+
+KEY_PACKAGE_BYTES_MAX = 8000
+PENDING_MAX = 256  # of each kind
+COMMIT_ADDS_MAX = 32  # so that a commit and its Welcome stay small enough for the council
+PENDING_AGE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A key package that asks for a leaf, with the evidence for it (None: the charter asks for
+    none)."""
+
+    key_package: bytes
+    evidence: Sponsor | Readmission | None
+
+    def encode(self) -> bytes:
+        evidence = None if self.evidence is None else self.evidence.encode()
+        return codec.opaque(self.key_package) + codec.optional(evidence)
+
+    @classmethod
+    def read(cls, reader: codec.Reader) -> Request:
+        key_package = reader.opaque(KEY_PACKAGE_BYTES_MAX)
+        evidence = reader.optional(read_evidence)
+        if evidence is not None and not isinstance(evidence, Sponsor | Readmission):
+            raise codec.DecodeError("evidence that asks for nothing")
+        return cls(key_package, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that was checked: its reference, seat and key, and when it came."""
+
+    request: Request
+    reference: bytes
+    seat: bytes
+    signature_key: bytes
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The next commit: proposals and the evidence that goes with them."""
+
+    proposals: tuple[mls.Proposal, ...]
+    evidence: tuple[Evidence, ...]
+    takes_away: bool
+
+    def authenticated_data(self, tick: int) -> bytes:
+        return CommitEvidence(tick, self.evidence).encode()
+
+
+@dataclass(slots=True)
+class Pending:
+    """The items of one meeting; `own_seat` never commits its own departure."""
+
+    charter: Charter
+    own_seat: bytes
+    adds: dict[bytes, Waiting] = field(default_factory=dict)
+    returns: dict[bytes, Waiting] = field(default_factory=dict)  # by seat: the newest counts
+    farewells: dict[bytes, Farewell] = field(default_factory=dict)  # by seat
+
+    def ask(self, request: Request, state: EpochState, now: float) -> str | None:
+        """Takes a request in if its evidence is good now; else says why not."""
+        try:
+            view = mls.parse_key_package(request.key_package)
+        except mls.MlsError as error:
+            return f"its key package is not valid: {error}"
+        if view.suite != state.group.suite or len(view.identity) != SEAT_BYTES:
+            return "its key package is for another kind of meeting"
+        waiting = Waiting(request, view.ref, view.identity, view.signature_key, now)
+        evidence = request.evidence
+        if isinstance(evidence, Readmission):
+            return self._ask_return(waiting, evidence, state)
+        if state.entry_of(view.identity) is not None:
+            return "its seat is taken"
+        if evidence is None:
+            if self.charter.admission is not Admission.OPEN:
+                return "nobody let it in"
+        elif not self._sponsored(evidence, view.ref, state):
+            return "who let it in is not a member"
+        if view.ref not in self.adds and len(self.adds) >= PENDING_MAX:
+            return "too many wait already"
+        self.adds.setdefault(view.ref, waiting)
+        return None
+
+    def _ask_return(self, waiting: Waiting, one: Readmission, state: EpochState) -> str | None:
+        entry = state.entry_of(one.seat)
+        if entry is None or waiting.seat != one.seat or waiting.reference != one.reference:
+            return "there is no such seat"
+        if entry.leaf_hash != one.leaf_hash or entry.signature_key != waiting.signature_key:
+            return "that leaf is not in the tree now"
+        key = load_public_key(entry.signature_key)
+        content = readmission_content(
+            state.group.group_id, one.seat, one.leaf_hash, waiting.reference
+        )
+        if key is None or not verify(key, Sign.READMISSION, content, one.signature):
+            return "the readmission is not signed by its member"
+        if one.seat not in self.returns and len(self.returns) >= PENDING_MAX:
+            return "too many wait already"
+        self.returns[one.seat] = waiting
+        return None
+
+    def _sponsored(self, evidence: Sponsor, reference: bytes, state: EpochState) -> bool:
+        entry = state.entry_of(evidence.seat)
+        key = None if entry is None else load_public_key(entry.signature_key)
+        if key is None or evidence.reference != reference:
+            return False
+        content = sponsor_content(state.group.group_id, evidence.seat, reference)
+        return verify(key, Sign.ADMISSION, content, evidence.signature)
+
+    def say_farewell(self, farewell: Farewell, state: EpochState) -> bool:
+        """Whether this farewell is good now; it waits for the next commit then."""
+        entry = state.entry_of(farewell.seat)
+        key = None if entry is None else load_public_key(entry.signature_key)
+        if entry is None or key is None or entry.leaf_hash != farewell.leaf_hash:
+            return False
+        content = farewell_content(state.group.group_id, farewell.seat, farewell.leaf_hash)
+        if not verify(key, Sign.FAREWELL, content, farewell.signature):
+            return False
+        self.farewells[farewell.seat] = farewell
+        return True
+
+    def prune(self, state: EpochState, now: float) -> None:
+        """Drops what the epoch of `state` has done already, what no longer holds, and what is too
+        old."""
+        for reference, one in list(self.adds.items()):
+            sponsor = one.request.evidence
+            gone = isinstance(sponsor, Sponsor) and state.entry_of(sponsor.seat) is None
+            if gone or state.entry_of(one.seat) is not None or now - one.since > PENDING_AGE_S:
+                del self.adds[reference]
+        for seat, one in list(self.returns.items()):
+            entry, claim = state.entry_of(seat), one.request.evidence
+            assert isinstance(claim, Readmission)
+            if entry is None or entry.leaf_hash != claim.leaf_hash:
+                del self.returns[seat]
+        for seat, farewell in list(self.farewells.items()):
+            entry = state.entry_of(seat)
+            if entry is None or entry.leaf_hash != farewell.leaf_hash:
+                del self.farewells[seat]
+
+    def plan(self, state: EpochState) -> Plan | None:
+        """The next commit of ours, or None when there is nothing that we can commit."""
+        proposals: list[mls.Proposal] = []
+        evidence: list[Evidence] = []
+        takes_away = False
+        for seat, farewell in self.farewells.items():
+            entry = state.entry_of(seat)
+            if entry is not None and seat != self.own_seat:
+                proposals.append(mls.Remove(entry.leaf))
+                evidence.append(farewell)
+                takes_away = True
+        leaving = {one.seat for one in evidence if isinstance(one, Farewell)}
+        for seat, waiting in self.returns.items():
+            entry, claim = state.entry_of(seat), waiting.request.evidence
+            if entry is not None and seat != self.own_seat and seat not in leaving and claim:
+                proposals.append(mls.Remove(entry.leaf))
+                proposals.append(mls.Add(waiting.request.key_package))
+                evidence.append(claim)
+        for waiting in list(self.adds.values())[:COMMIT_ADDS_MAX]:
+            proposals.append(mls.Add(waiting.request.key_package))
+            if waiting.request.evidence is not None:
+                evidence.append(waiting.request.evidence)
+        if not proposals:
+            return None
+        return Plan(tuple(proposals), tuple(evidence), takes_away)

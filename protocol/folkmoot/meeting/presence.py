@@ -1,0 +1,140 @@
+"""Who is here, under which name, showing what: as their signed beacons say (architecture §7).
+
+Absence is never departure: a seat that is not heard is shown as away and stays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.names import clean_name, tags
+from folkmoot.meeting.records import Beacon, Showing, Signed
+from folkmoot.wire import codec
+from folkmoot.wire.labels import Sign, load_public_key
+
+AWAY_AFTER_S = 5.0
+HEARD_S = 3.0  # architecture §6: present is who was heard within 3 s
+NOTHING = Showing(0)
+FORK_AFTER_S = 3.0  # the same answer for so long before a member changes sides
+BEHIND_AFTER_S = 8.0  # missing commits come by repeats within a second or two; then ask at the door
+
+
+@dataclass(slots=True)
+class Member:
+    """One seat as others see it."""
+
+    seat: bytes
+    key: Ed25519PublicKey
+    name: str = ""
+    showing: Showing = NOTHING
+    heard_at: float | None = None
+    beacon_at_ms: int = 0
+    beacon: Beacon | None = None
+
+    def here(self, now: float) -> bool:
+        return self.heard_at is not None and now - self.heard_at < AWAY_AFTER_S
+
+
+@dataclass(slots=True)
+class Presence:
+    """The members of the current epoch. `own` is the own seat, which sends beacons and reads
+    none."""
+
+    own: bytes
+    group_id: bytes
+    members: dict[bytes, Member] = field(default_factory=dict)
+    _foreign_since: dict[bytes, float] = field(default_factory=dict)
+    _shown: tuple[tuple[bytes, str, Showing, bool], ...] = ()
+
+    def follow(self, state: EpochState) -> None:
+        """Takes over the roster of a new epoch; who stays keeps name and presence."""
+        before, self.members = self.members, {}
+        for entry in state.roster:
+            known = before.get(entry.seat)
+            key = load_public_key(entry.signature_key)
+            if known is not None:
+                self.members[entry.seat] = known
+            elif key is not None:
+                self.members[entry.seat] = Member(entry.seat, key)
+
+    def receive(self, body: bytes, states: Iterable[EpochState], now: float) -> Beacon | None:
+        """A beacon that is new, and signed by the seat that it names; else None.
+
+        The seat may be of an epoch that we do not follow yet (a newcomer whose commit did not
+        settle here), so its key is looked for in all epochs that are heard.
+        """
+        try:
+            signed = codec.decode(Signed.read, body)
+            beacon = codec.decode(Beacon.read, signed.content)
+        except codec.DecodeError:
+            return None
+        if beacon.seat == self.own:
+            return None
+        member = self.members.get(beacon.seat)
+        if member is not None:
+            if beacon.at_ms <= member.beacon_at_ms:
+                return None
+            key: Ed25519PublicKey | None = member.key
+        else:
+            entries = (state.entry_of(beacon.seat) for state in states)
+            entry = next((one for one in entries if one is not None), None)
+            key = None if entry is None else load_public_key(entry.signature_key)
+        if key is None or not signed.verified(key, Sign.BEACON, self.group_id):
+            return None
+        if member is not None:
+            member.beacon_at_ms = beacon.at_ms
+            member.beacon = beacon
+            member.name = clean_name(beacon.name)
+            member.showing = beacon.showing
+            member.heard_at = now
+        return beacon
+
+    def names(self, own_name: str) -> dict[bytes, str]:
+        """Every seat's name; of one who was not heard yet, that it is not known."""
+        return {
+            seat: own_name if seat == self.own else (one.name or "somebody")
+            for seat, one in self.members.items()
+        }
+
+    def tags(self, own_name: str) -> dict[bytes, str]:
+        """Every seat's tag, empty where no two names look alike."""
+        return tags(self.names(own_name))
+
+    def changed(self, now: float) -> bool:
+        """Whether names, media or presence are not what they were at the last call."""
+        shown = tuple(
+            (one.seat, one.name, one.showing, one.here(now)) for one in self.members.values()
+        )
+        before, self._shown = self._shown, shown
+        return shown != before
+
+    def lost(self, state: EpochState, explained: set[bytes], now: float) -> bool:
+        """Whether most of those heard are, and have been for a while, in an epoch out of our reach.
+
+        `explained`: authenticators of epochs that we hold. Sides that settled apart are compared by
+        how many name them, then by the later epoch, then by the lower authenticator: the same
+        answer on both sides, so exactly one of them moves.
+        """
+        recent = [
+            one.beacon
+            for one in self.members.values()
+            if one.beacon is not None and one.heard_at is not None and now - one.heard_at < HEARD_S
+        ]
+        votes = Counter(one.authenticator for one in recent)
+        epochs = {one.authenticator: one.epoch for one in recent}
+        ours = 1 + sum(count for name, count in votes.items() if name in explained)
+        foreign = {name: count for name, count in votes.items() if name not in explained}
+        self._foreign_since = {name: self._foreign_since.get(name, now) for name in foreign}
+        for name, count in foreign.items():
+            wait = FORK_AFTER_S if epochs[name] == state.group.epoch else BEHIND_AFTER_S
+            if now - self._foreign_since[name] < wait:
+                continue
+            theirs = (-count, -epochs[name], name)
+            if theirs < (-ours, -state.group.epoch, state.authenticator):
+                return True
+        return False

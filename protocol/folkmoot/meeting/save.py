@@ -1,0 +1,58 @@
+"""What a member keeps on disk for as long as the meeting runs, to take its seat up again.
+
+Nothing is ever sealed again in the epoch of a saved state, so no counters are kept: who comes back
+gets a fresh leaf first (architecture §6, "Erasure").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from folkmoot.governance import MeetingExtension
+from folkmoot.governance.evidence import SEAT_BYTES
+from folkmoot.meeting.records import NAME_BYTES_MAX
+from folkmoot.meeting.secrets import MeetingSecrets
+from folkmoot.wire import codec
+
+SAVED_VERSION = 1
+GROUP_BYTES_MAX = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """One seat. `group`: the epoch as `mls.Group.save` gives it; `beacon_ms`: beacons go on after
+    it."""
+
+    group: bytes = field(repr=False)
+    secrets: MeetingSecrets = field(repr=False)
+    extension: MeetingExtension
+    seat: bytes
+    name: str
+    beacon_ms: int
+
+    def encode(self) -> bytes:
+        return (
+            codec.u8(SAVED_VERSION)
+            + self.seat
+            + codec.text(self.name)
+            + codec.u64(self.beacon_ms)
+            + codec.opaque(self.extension.encode())
+            + codec.opaque(self.secrets.encode())
+            + codec.opaque(self.group)
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Saved:
+        """What `encode` gave; raises DecodeError."""
+        return codec.decode(cls._read, data)
+
+    @classmethod
+    def _read(cls, reader: codec.Reader) -> Saved:
+        version = reader.u8()
+        if version != SAVED_VERSION:
+            raise codec.DecodeError(f"a saved seat of version {version}")
+        seat, name, beacon_ms = reader.take(SEAT_BYTES), reader.text(NAME_BYTES_MAX), reader.u64()
+        extension = MeetingExtension.decode(reader.opaque(1 << 16))
+        secrets = codec.decode(MeetingSecrets.read, reader.opaque(1 << 12))
+        group = reader.opaque(GROUP_BYTES_MAX)
+        return cls(group, secrets, extension, seat, name, beacon_ms)

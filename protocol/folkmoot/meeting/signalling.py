@@ -1,0 +1,83 @@
+"""Which signalling secrets a member listens with: those of the epochs it hears, and those ahead of
+them.
+
+Each addition moves the secret one step by a hash, so a member that missed some commits finds the
+others' cells some steps ahead of its own. Looking far ahead costs work for each cell that does not
+open, which a hostile relay could send by the thousand; so that is done for a few cells a second
+only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from folkmoot.cells import council
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.secrets import STEPS_AHEAD_MAX, step
+
+NEAR_STEPS = 2  # always looked at
+FAR_LOOKS_PER_S = 8.0
+FAR_LOOKS_BURST = 16.0
+OWN_SALTS_MAX = 512
+
+
+class Signalling:
+    """Seals council cells under the current secret and opens them under any that may be in use."""
+
+    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+        self._entropy = entropy
+        self._near: list[bytes] = []
+        self._far: list[bytes] = []
+        self._own: dict[bytes, int] = {}
+        self._looks = FAR_LOOKS_BURST
+        self._looked_at: float | None = None
+
+    def follow(self, states: Iterable[EpochState]) -> None:
+        """Listens with the secrets of these epochs, the current one first."""
+        bases = list(dict.fromkeys(state.secrets.signalling for state in states))
+        near, far = list(bases), []
+        ahead = bases[0] if bases else None
+        for number in range(STEPS_AHEAD_MAX):
+            if ahead is None:
+                break
+            ahead = step(ahead)
+            (near if number < NEAR_STEPS else far).append(ahead)
+        self._near = list(dict.fromkeys(near))
+        self._far = [one for one in far if one not in self._near]
+
+    def seal(self, secret: bytes, plaintext: bytes, sent: int) -> bytes:
+        """One council cell; `sent` is given back when it returns."""
+        cell = council.seal(secret, plaintext, self._entropy)
+        if len(self._own) >= OWN_SALTS_MAX:
+            self._own.pop(next(iter(self._own)))
+        self._own[cell[: council.SALT_BYTES]] = sent
+        return cell
+
+    def echo_of(self, cell: bytes) -> int | None:
+        """Of a cell of ours that came back, what `seal` was given with it; None of others'
+        cells."""
+        return self._own.get(cell[: council.SALT_BYTES])
+
+    def open(self, cell: bytes, now: float) -> bytes | None:
+        """The plaintext of a cell, or None when no secret that may be in use opens it."""
+        for secret in self._near:
+            plaintext = council.open(secret, cell)
+            if plaintext is not None:
+                return plaintext
+        if not self._may_look_far(now):
+            return None
+        for secret in self._far:
+            plaintext = council.open(secret, cell)
+            if plaintext is not None:
+                return plaintext
+        return None
+
+    def _may_look_far(self, now: float) -> bool:
+        if self._looked_at is not None:
+            grown = self._looks + (now - self._looked_at) * FAR_LOOKS_PER_S
+            self._looks = min(FAR_LOOKS_BURST, grown)
+        self._looked_at = now
+        if self._looks < 1:
+            return False
+        self._looks -= 1
+        return True
