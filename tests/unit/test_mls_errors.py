@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from folkmoot.mls import errors
 from folkmoot.mls.errors import Check, CryptoError, MlsError
 
 
@@ -10,6 +13,12 @@ def test_numbers_are_unique() -> None:
     assert len(set(numbers)) == len(numbers)
     assert all(check.section.startswith("§") for check in Check)
     assert len({check.sentence for check in Check}) == len(numbers)
+
+
+def test_every_check_is_made_somewhere() -> None:
+    sources = [path.read_text() for path in Path(errors.__file__).parent.glob("*.py")]
+    code = "\n".join(sources)
+    assert [check.name for check in Check if f"Check.{check.name}" not in code] == []
 
 
 def test_what_an_error_says() -> None:
