@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -155,7 +156,8 @@ def test_messages_arrive_whole_and_in_order() -> None:
     async def scene() -> None:
         socket, wire = await _opened()
         sent = [bytes((number,)) * 900 for number in range(5)]
-        wire.say(lambda server: [server.send_binary(each) for each in sent])
+        for each in sent:
+            wire.say(functools.partial(ServerProtocol.send_binary, data=each))
         assert await socket.receive() == sent
         wire.closed = True
         with pytest.raises(WebSocketClosed, match="broke off"):
