@@ -22,7 +22,9 @@ apart compare their branches. Locks that conflict must not last for ever, though
 its lock up for another candidate when more than (n-1)/3 claim a lock on that one in a later round,
 or in the same round on one with a lower hash. One of these claims is honest, so that a quorum did
 exist for the other; under one common view the argument above says that this never happens to a
-settled candidate, so the rule can only ever mend what a partition broke.
+settled candidate, so the rule can only ever mend what a partition broke. Locks that stood against
+each other for four rounds yield to that which most moved to or claim; and where so many have moved
+apart already that nothing can win any more, the rest follow the larger branch.
 
 **Why they settle.** In round 0 everybody names the candidate of whose turn it is, and waits 700 ms
 a rank for the others'. A round ends when its time is over or when nobody can win it any more. In
@@ -44,51 +46,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from folkmoot.agreement.actions import Action, CommitNow, SendNaming, Settled
 from folkmoot.agreement.candidates import RANK_S, Candidates
 from folkmoot.agreement.naming import AUTHENTICATOR_BYTES, ROUND_MAX, Naming
 from folkmoot.agreement.presence import Presence
-from folkmoot.agreement.tally import Tally, liars_max, quorum
+from folkmoot.agreement.tally import Tally
+from folkmoot.agreement.votes import Votes, liars_max
 from folkmoot.mls.errors import UsageError
 
 ROUND_S = 2.5  # of the first round; shorter ones split slow networks, longer ones wait for the dead
 ROUND_MORE_S = 0.5  # each round is longer than the last by this
 ROUND_S_MAX = 6.0
-# Who says nothing for so many rounds (9 s and more) is not waited for although it is heard: it may
-# have come back without the right to name, or want to block a small meeting at no cost.
-MUTE_ROUNDS = 3
+# A round that nobody can win any more ends early, but each later than the last: where the others
+# have settled apart, no round can be won, and they must not chase each other.
+ROUND_S_MIN_MORE = 0.3
+# Locks that stand against each other for so many rounds (15 s and more) come from a partition: in
+# one network the namings behind the later one would have become known by now.
+STALE_ROUNDS = 4
 RESEND_S = 0.5
-RESEND_OLDER = 3  # that many earlier rounds are said again in turn with the current one
 ASK_AGAIN_S = 1.0  # a commit that did not come of it is asked for again
 ACTIONS_MAX = 64
 _NOBODY_HEARD: Mapping[bytes, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class CommitNow:
-    """It is our turn: make a commit of what is pending, and call add_candidate with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class SendNaming:
-    """Sign and send this; it comes again until something settled."""
-
-    naming: Naming
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """The members agree on this child; move to it. Nothing comes after this."""
-
-    child: bytes
-
-
-Action = CommitNow | SendNaming | Settled
-
-
-@dataclass(frozen=True, slots=True)
 class _Lock:
+    """`round`: in which more than two thirds named it; `since`: the round we were in then."""
+
     child: bytes
     round: int
+    since: int
 
 
 class Agreement:
@@ -115,6 +102,7 @@ class Agreement:
         self._presence = Presence(own, electors, last_committer, heard, now)
         self._tally = Tally()
         self._candidates = Candidates(self._presence, self._tally)
+        self._votes = Votes(own, self._presence, self._tally, self._candidates)
         self._pending_since: float | None = None
         self._asked_at: float | None = None
         self._round = 0
@@ -226,6 +214,7 @@ class Agreement:
         now, due = self._now, []
         if self._entered_at is not None:
             due += [self._entered_at + self._round_s(), self._entered_at + RANK_S]
+            due.append(self._entered_at + min(ROUND_S_MIN_MORE * self._round, ROUND_S))
             due.append(self._sent_at + RESEND_S)
         if self._entered_at is not None or self._pending_since is not None:
             absence = self._presence.next_absence(now)
@@ -293,71 +282,48 @@ class Agreement:
         if self._settled is None and self._own in present:
             self._ask_for_commit(present, now)
 
-    def _base(self, number: int, present: frozenset[bytes]) -> set[bytes]:
-        """Whose votes count in a round: those present, and whoever voted and went silent since."""
-        base = (self._tally.speakers(number) | present) - self._presence.left
-        if number < MUTE_ROUNDS:
-            return base
-        before = range(number - MUTE_ROUNDS, number + 1)
-        return {seat for seat in base if seat == self._own or not self._tally.silent(seat, before)}
-
-    def _wins(self, supporters: set[bytes], number: int, present: frozenset[bytes]) -> bool:
-        base = self._base(number, present)
-        return self._quorum(len(supporters & base), len(base))
-
-    def _quorum(self, supporters: int, base: int) -> bool:
-        return quorum(supporters, base)
-
     def _settle(self, present: frozenset[bytes]) -> None:
-        for number in self._tally.rounds() or [self._round]:
-            for child, lockers in self._tally.names(number, locked=True).items():
-                if not self._wins(lockers, number, present):
-                    continue
-                if child in self._candidates:
-                    self._settled, self._lacking = child, None
-                    self._actions.append(Settled(child))
-                    return
-                self._lacking = child
+        child = self._votes.locked(self._round, present)
+        if child is None:
+            child = self._votes.larger_branch(self._round, present)
+        if child is None:
+            return
+        if child not in self._candidates:
+            self._lacking = child
+            return
+        self._settled, self._lacking = child, None
+        self._actions.append(Settled(child))
 
     def _take_locks(self, present: frozenset[bytes]) -> None:
-        for number in self._tally.rounds():
-            for child, namers in self._tally.names(number).items():
-                if child in self._candidates and self._wins(namers, number, present):
-                    self._take_lock(child, number)
+        for number, child in self._votes.winners(present):
+            self._take_lock(child, number)
         held = self._lock
         if held is None:
             return
-        for at, child in self._claimed(present):
+        for at, child in self._votes.claimed(self._round, present):
+            if child == held.child:
+                continue
             if at > held.round or (at == held.round and child < held.child):
-                self._lock = _Lock(child, at)
+                self._lock = _Lock(child, at, self._round)
                 return
+        if self._round >= held.since + STALE_ROUNDS:
+            strongest = self._votes.strongest(held.child, self._round, present)
+            if strongest != held.child:
+                self._lock = _Lock(strongest, held.round, self._round)
 
     def _take_lock(self, child: bytes, number: int) -> None:
         """More than two thirds named `child` in round `number`."""
         held, own = self._lock, self._tally.said(self._own, number)
-        if held is not None and (held.round > number or held == _Lock(child, number)):
+        same = held is not None and held.child == child
+        if held is not None and not same and held.round >= number:
             return
         if number == self._round and own is not None and own.child == child:
-            self._lock = _Lock(child, number)
-            self._say(Naming(self.parent, number, child, True))
-        elif held is not None and held.child != child and number > held.round:
-            self._lock = _Lock(child, number)
-
-    def _claimed(self, present: frozenset[bytes]) -> list[tuple[int, bytes]]:
-        """Candidates that more claim to be locked on than there can be liars: (round, child), the
-        latest round first, then the lowest hash. So one honest elector at least is locked on it in
-        that round or later."""
-        rounds: dict[bytes, list[int]] = {}
-        for seat, child, number in self._tally.claims():
-            if seat != self._own and seat not in self._presence.left:
-                rounds.setdefault(child, []).append(number)
-        enough = liars_max(len(self._base(self._round, present)))
-        found = [
-            (-sorted(numbers, reverse=True)[enough], child)
-            for child, numbers in rounds.items()
-            if len(numbers) > enough and child in self._candidates
-        ]
-        return [(-number, child) for number, child in sorted(found)]
+            since = held.since if held and same else number
+            self._lock = _Lock(child, max(number, held.round if held and same else 0), since)
+            if not own.locked:
+                self._say(Naming(self.parent, number, child, True))
+        elif held is not None and not same:
+            self._lock = _Lock(child, number, self._round)
 
     def _catch_up(self, present: frozenset[bytes], now: float) -> None:
         others = present - {self._own}
@@ -370,13 +336,16 @@ class Agreement:
     def _round_over(self, present: frozenset[bytes], now: float) -> bool:
         if self._entered_at is None or self._round >= ROUND_MAX:
             return False
+        if not (self._lock or self._candidates.hopeful() or self._tally.names(self._round)):
+            return False  # there is nothing that anybody could name, in this round or a later one
         if now >= self._entered_at + self._round_s():
             return True
-        base = self._base(self._round, present)
-        if base - self._tally.speakers(self._round):
+        if now < self._entered_at + min(ROUND_S_MIN_MORE * self._round, ROUND_S):
+            return False
+        if self._votes.base(self._round, present) - self._tally.speakers(self._round):
             return False
         names = self._tally.names(self._round)
-        return not any(self._wins(namers, self._round, present) for namers in names.values())
+        return not any(self._votes.wins(namers, self._round, present) for namers in names.values())
 
     def _round_s(self) -> float:
         return min(ROUND_S + ROUND_MORE_S * self._round, ROUND_S_MAX)
@@ -415,25 +384,16 @@ class Agreement:
             return
         self._sent_at = now
         self._sent_count += 1
-        current = self._tally.said(self._own, self._round)
-        if current is not None:
-            self._send(current)
-        back = 1 + self._sent_count % (RESEND_OLDER + 1)
-        earlier = self._tally.said(self._own, self._round - back)
-        if back > RESEND_OLDER:
-            earlier = self._tally.last_lock(self._own)
-        if earlier is not None:
-            self._send(earlier)
+        for naming in self._tally.to_repeat(self._own, self._round, self._sent_count):
+            self._send(naming)
 
     def _choose(self, present: frozenset[bytes], now: float) -> bytes | None:
         """What to name in this round; None: nothing yet."""
         if self._lock is not None:
             return self._lock.child
-        known = self._won_earlier(present)
-        if known is not None:
-            return known
-        for _, claimed in self._claimed(present):
-            return claimed
+        known = self._votes.winners(present) or self._votes.claimed(self._round, present)
+        if known:
+            return known[0][1]
         if self._round == 0:
             return self._candidates.in_turn(0, present, now)
         assert self._entered_at is not None
@@ -447,14 +407,6 @@ class Agreement:
             return said.child
         if leader == self._own or now >= self._entered_at + RANK_S:
             return self._candidates.most_named(self._round, present)
-        return None
-
-    def _won_earlier(self, present: frozenset[bytes]) -> bytes | None:
-        """A candidate that more than two thirds named in an earlier round, the latest such."""
-        for number in self._tally.rounds():
-            for child, namers in self._tally.names(number).items():
-                if child in self._candidates and self._wins(namers, number, present):
-                    return child
         return None
 
     def _ask_for_commit(self, present: frozenset[bytes], now: float) -> None:

@@ -91,6 +91,10 @@ class Candidates:
         """Whether there is anything to name in round `number`."""
         return any(self.viable(child, number) for child in self._kept)
 
+    def hopeful(self) -> bool:
+        """Whether there is anything to name in this round or a later one."""
+        return any(one.committer not in self._void for one in self._kept.values())
+
     def committers(self) -> frozenset[bytes]:
         """Who used its turn on this parent already."""
         return frozenset(one.committer for one in self._kept.values()) | self._void

@@ -12,18 +12,9 @@ from collections.abc import Iterator
 from folkmoot.agreement.naming import Naming
 
 ROUNDS_KEPT = 16  # of each elector, the latest; older rounds decide nothing any more
+ROUNDS_REPEATED = 3
 # Who has moved is locked for ever: later than every round.
 MOVED_ROUND = 1 << 16
-
-
-def quorum(supporters: int, base: int) -> bool:
-    """Whether so many are more than two thirds of `base`."""
-    return 3 * supporters > 2 * base
-
-
-def liars_max(base: int) -> int:
-    """How many of `base` may lie: fewer than a third. One more than that holds an honest one."""
-    return max(base - 1, 0) // 3
 
 
 class Tally:
@@ -75,6 +66,16 @@ class Tally:
     def last_lock(self, seat: bytes) -> Naming | None:
         """The naming with which `seat` locked last."""
         return self._locks.get(seat)
+
+    def to_repeat(self, seat: bytes, number: int, times: int) -> list[Naming]:
+        """What `seat` should say again the `times`-th time: its naming of round `number`, and in
+        turn those of the rounds before and its last lock, so that what led to locks becomes known
+        whatever was lost."""
+        back = 1 + times % (ROUNDS_REPEATED + 1)
+        earlier = self.said(seat, number - back)
+        if back > ROUNDS_REPEATED:
+            earlier = self.last_lock(seat)
+        return [one for one in (self.said(seat, number), earlier) if one is not None]
 
     def rounds(self) -> list[int]:
         """Every round that somebody named something in, newest first."""
