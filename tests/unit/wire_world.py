@@ -52,7 +52,9 @@ class Agent:
 class World:
     """`advance` runs everything up to a moment, in the order of time."""
 
-    def __init__(self, seed: int = 1, limits: RelayLimits | None = None, start: float = 0.0) -> None:
+    def __init__(
+        self, seed: int = 1, limits: RelayLimits | None = None, start: float = 0.0
+    ) -> None:
         self.seed = seed
         self.now = start
         self.relay = RelayCore(PIN, seeded(seed), self.now, limits=limits)
@@ -86,22 +88,21 @@ class World:
                         agent.received.append(message)
                         agent.machine.receive(message, self.now)
             for agent in self.agents:
-                while (message := agent.machine.next_outgoing()) is not None:
+                while (sent := agent.machine.next_outgoing()) is not None:
                     busy = True
-                    self.relay.receive(agent.number, message, self.now)
+                    self.relay.receive(agent.number, sent, self.now)
                 while (event := agent.machine.next_event()) is not None:
                     agent.events.append(event)
 
     def advance(self, seconds: float) -> None:
+        """Lets so much time pass, every timer in its order."""
         self.settle()
         end = self.now + seconds
         while True:
             timers = [self.relay.next_timer()]
             timers += [agent.machine.next_timer() for agent in self.agents if agent.shut is None]
-            due = min((at for at in timers if at is not None), default=end)
+            due = min((at for at in timers if at is not None), default=float("inf"))
             if due > end:
-                break
-            if due == end == self.now:
                 break
             self.now = max(self.now, due)
             self.relay.handle_timer(self.now)
@@ -109,6 +110,4 @@ class World:
                 if agent.shut is None:
                     agent.machine.handle_timer(self.now)
             self.settle()
-            if not any(at is not None for at in timers):
-                break
         self.now = end

@@ -45,7 +45,7 @@ CHALLENGES_MAX = 8  # asked for or unspent, at a time
 RETRY_S = 1.0
 WORK_TRIES = 2048  # hashes in one slice: about 2 ms
 ROOMS_MAX = 256  # rooms of one link, whatever a relay allows: requests have one byte
-OUTGOING_MAX = 512  # messages not fetched yet; the oldest cells give way
+OUTGOING_MAX = 512  # messages that whoever drives this has not fetched yet; the oldest give way
 
 
 class _State(enum.Enum):
@@ -149,8 +149,7 @@ class LinkMachine:
             self._set_grid(now)
 
     def send(self, handle: int, cells: Sequence[bytes]) -> bool:
-        """Sends cells, at most AGENT_MESSAGE_CELLS_MAX at once; False when the room is not open
-        (yet)."""
+        """Sends cells now; False, and nothing sent, when the room is not open (yet)."""
         room = self._rooms.get(handle)
         if room is None:
             raise UsageError(f"no room {handle}")
@@ -159,11 +158,11 @@ class LinkMachine:
         cell_bytes = LANE_RULES[room.slot].cell_bytes
         if any(len(cell) != cell_bytes for cell in cells):
             raise UsageError(f"a cell of this lane has {cell_bytes} bytes")
-        if not 1 <= len(cells) <= AGENT_MESSAGE_CELLS_MAX:
-            raise UsageError(f"{len(cells)} cells in one message")
         if room.state is not _State.OPEN or self._broken:
             return False
-        self._outgoing.append(messages.encode_cells(room.number, cells))
+        for start in range(0, len(cells), AGENT_MESSAGE_CELLS_MAX):
+            part = cells[start : start + AGENT_MESSAGE_CELLS_MAX]
+            self._outgoing.append(messages.encode_cells(room.number, part))
         return True
 
     # What comes out

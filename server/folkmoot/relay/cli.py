@@ -28,10 +28,10 @@ EXAMPLES = """Runs a relay: it passes on meetings that it cannot read, and knows
 
 \b
 Examples:
-  relay                                      listens on port 7443 of every address of this machine
-  relay --listen 203.0.113.5:443             on one address and port
-  relay --announce relay.example.org:7443    prints this name instead of the machine's own address
-  relay --certificate cert.pem --key key.pem with your own certificate
+  relay                               on port 7443 of this machine
+  relay --listen 203.0.113.5:443      on one address and port
+  relay --announce example.org:7443   prints this name as its own
+  relay --certificate c.pem --key k.pem
 """
 
 
@@ -235,7 +235,7 @@ relay.__doc__ = EXAMPLES
 
 def main() -> None:
     """The script `folkmoot-relay`."""
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(relay)
     app()
 
