@@ -72,6 +72,12 @@ def test_equal_plaintexts_at_two_relays_have_no_bytes_in_common() -> None:
     assert sum(a == b for a, b in pairs) < 20
 
 
+def test_each_lane_epoch_and_copy_has_a_mask_of_its_own() -> None:
+    keys = [KEYS, MediaKeys(BASE, 300, b"q" * 32), MediaKeys(b"x" * 32, 300, PIN)]
+    masks = {held._lane(lane).mask(bytes(16)) for held in keys for lane in LANES}
+    assert len(masks) == 9
+
+
 @pytest.mark.parametrize("position", [0, 1, 5, 200, 367, 368, 383])
 def test_one_wrong_bit_costs_the_cell(position: int) -> None:
     cell = bytearray(KEYS.seal(VOICE, 3, 9, b"sound"))
@@ -106,6 +112,9 @@ def test_headers_are_refused_that_no_member_makes() -> None:
     assert KEYS.open(VOICE, cell_of(good, 9, b"\1")) is None
     long_counter = bytes((good[0] & 0xF0 | 0x9,)) + good[1:-1] + b"\0\x09"
     assert KEYS.open(VOICE, cell_of(long_counter, 9, b"")) is None
+    key = KEYS._key(media.key_id(CAMERA, 3, 300))
+    assert KEYS.open(VOICE, cell_of(sframe.encode_header(key.key_id, 9), 9, b"")) is None
+    key = KEYS._key(media.key_id(VOICE, 3, 300))
     too_high = sframe.encode_header(key.key_id, media.COUNTER_MAX + 1)
     assert KEYS.open(VOICE, cell_of(too_high, media.COUNTER_MAX + 1, b"")) is None
 

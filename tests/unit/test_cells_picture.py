@@ -132,10 +132,10 @@ def test_a_frame_may_begin_in_one_epoch_and_end_in_the_next() -> None:
     assert feed(receiver, rest, author=sender.author) == [frame(0, 4000, key=True)]
 
 
-def forged(original: Opened, change: int) -> Opened:
+def forged(original: Opened, change: int, position: int = 20) -> Opened:
     """What another member can seal: other bytes, the right numbers."""
     data = bytearray(original.plaintext)
-    data[20] ^= change
+    data[position] ^= change
     return original._replace(plaintext=bytes(data), counter=original.counter + 1000)
 
 
@@ -146,6 +146,10 @@ def test_a_forged_fragment_costs_only_itself() -> None:
     assert feed(receiver, mixed) == [frame(0, 5000, key=True)]
     receiver = PictureReceiver(CAMERA)
     lasts = [forged(cells[-1], change) for change in range(1, 10)]
+    assert feed(receiver, [*lasts, *cells]) == [frame(0, 5000, key=True)]
+    receiver = PictureReceiver(CAMERA)
+    checks = 8 + int.from_bytes(cells[-1].plaintext[6:8], "big")
+    lasts = [forged(cells[-1], change, checks) for change in range(1, 10)]
     assert feed(receiver, [*lasts, *cells]) == [frame(0, 5000, key=True)]
 
 
@@ -354,6 +358,7 @@ def test_a_late_queue_drops_to_the_next_key_frame() -> None:
     assert out == [frame(1, key=True), frame(11, key=True), frame(12)]
     assert receiver.lost == 0
     assert packer.dropped == 10
+    assert packer._queue_bytes == 0
 
 
 def test_a_waiting_key_frame_is_what_a_full_queue_keeps() -> None:

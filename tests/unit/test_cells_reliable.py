@@ -78,6 +78,9 @@ def test_a_full_log_keeps_the_newest_ticks_at_everybody(monkeypatch: pytest.Monk
         logs.append(list(log.records()))
     assert logs == [items[150:]] * 3
     assert log.size == sum(map(len, items[150:]))
+    assert not log.add(made(500, TICK - 400), WALL)
+    assert log.add(made(501, TICK), WALL)
+    assert len(log) == 50
 
 
 def test_bytes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,16 +99,6 @@ def test_equal_logs_do_not_differ_whatever_the_order_salt_and_age() -> None:
     assert ours.digest(WALL, RNG.randbytes) != ours.digest(WALL, RNG.randbytes)
     for skew in (-30.0, -3.0, 3.0, 30.0):
         assert differing(ours, theirs, skew) == []
-
-
-def test_agreement_reaches_up_to_what_is_still_under_way() -> None:
-    ours, theirs = log_of(made(1)), log_of(made(1))
-    assert ours.agreed_before(theirs.digest(WALL, RNG.randbytes), WALL) == TICK - 2
-    theirs.add(made(2), WALL)
-    assert ours.agreed_before(theirs.digest(WALL, RNG.randbytes), WALL) == 0
-    assert ours.agreed_before(b"", WALL) == 0
-    far = RecordLog().digest(WALL + 100_000, RNG.randbytes)
-    assert RecordLog().agreed_before(far, WALL) == 0
 
 
 def test_a_missing_record_is_seen_from_both_sides() -> None:
@@ -144,7 +137,6 @@ def test_nothing_from_outside_raises(data: bytes) -> None:
     log.compare(data, WALL)
     log.missing_for(data, WALL)
     log.lacks(data, WALL)
-    log.agreed_before(data, WALL)
     log.add(data, WALL)
     scheduler = RepeatScheduler(log, RNG.randbytes)
     scheduler.on_digest(data, WALL, 0.0)
