@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folkmoot.cells import council
@@ -15,6 +15,7 @@ SECRET = b"s" * 32
 RNG = random.Random(1)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=council.PLAINTEXT_BYTES))
 def test_a_cell_comes_back_padded(plaintext: bytes) -> None:
     cell = council.seal(SECRET, plaintext, RNG.randbytes)
@@ -23,6 +24,7 @@ def test_a_cell_comes_back_padded(plaintext: bytes) -> None:
     assert council.open(b"t" * 32, cell) is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1160) | st.binary(min_size=1152, max_size=1152))
 def test_anything_else_is_none(cell: bytes) -> None:
     assert council.open(SECRET, cell) is None

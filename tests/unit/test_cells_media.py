@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folkmoot import sframe
@@ -21,6 +21,7 @@ KEYS = MediaKeys(BASE, 300, PIN)
 LANES = [VOICE, CAMERA, SCREEN]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(LANES),
     st.integers(0, 2**16 - 1),
@@ -87,6 +88,7 @@ def test_one_wrong_bit_costs_the_cell(position: int) -> None:
         cell[position] ^= 1 << bit
 
 
+@settings(deadline=None)
 @given(st.sampled_from(LANES), st.data())
 def test_nothing_from_outside_raises(lane: LaneId, data: st.DataObject) -> None:
     size = media.cell_bytes(lane)

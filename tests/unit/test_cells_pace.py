@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folkmoot.cells.errors import UsageError
@@ -19,6 +19,7 @@ def test_late_timers_do_not_add_up() -> None:
     assert pacer.skipped == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.0, 0.15), min_size=1, max_size=300), st.sampled_from([0.04, 1 / 60]))
 def test_the_count_is_that_of_the_grid(steps: list[float], period: float) -> None:
     pacer, now, sent = Pacer(period, 5.0), 5.0, 0

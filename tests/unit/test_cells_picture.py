@@ -58,6 +58,7 @@ def feed(
     return [out for got in cells for out in receiver.receive(got, PUBLIC, author, now)]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000) | st.integers(250_000, 258_000), st.randoms(use_true_random=False))
 def test_a_frame_comes_back_however_its_cells_are_shuffled(size: int, rng: random.Random) -> None:
     given_frame = frame(1, size, key=True)
@@ -153,6 +154,7 @@ def test_a_forged_fragment_costs_only_itself() -> None:
     assert feed(receiver, [*lasts, *cells]) == [frame(0, 5000, key=True)]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1130) | st.binary(min_size=1127, max_size=1127), st.integers(0, 3))
 def test_nothing_from_outside_raises(data: bytes, kind: int) -> None:
     receiver = PictureReceiver(CAMERA)
@@ -164,6 +166,7 @@ def test_nothing_from_outside_raises(data: bytes, kind: int) -> None:
         picture_format.decode_body(data, CAMERA)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_small_lies_in_a_fragment_never_raise(data: st.DataObject) -> None:
     cells = Sender().cells_of(frame(0, 2500, key=True))
@@ -252,7 +255,7 @@ def test_copies_and_replays_come_out_once() -> None:
     assert (receiver._held_bytes, len(receiver._partial)) == (0, 0)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(0, 15))
 def test_order_and_continuity_under_loss_and_shuffling(
     rng: random.Random, loss_percent: int

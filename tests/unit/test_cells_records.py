@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folkmoot.cells import fragments
@@ -29,6 +29,7 @@ def record(size: int, seed: int = 0) -> bytes:
     return random.Random(f"{size} {seed}").randbytes(size)
 
 
+@settings(deadline=None)
 @given(st.lists(SIZES, max_size=12), st.randoms(use_true_random=False))
 def test_records_come_back_however_the_cells_are_shuffled(
     sizes: list[int], rng: random.Random
@@ -53,6 +54,7 @@ def test_short_records_share_a_cell_in_order() -> None:
     assert [entry.data for entry in unpack(plaintext)] == given_records
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1125))
 def test_no_plaintext_raises_anything_but_decode_error(data: bytes) -> None:
     inbox = Inbox(COUNCIL_RECORD_BYTES_MAX)
@@ -65,6 +67,7 @@ def test_no_plaintext_raises_anything_but_decode_error(data: bytes) -> None:
         assert got == whole
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1118))
 def test_no_fragment_raises_anything_but_decode_error(data: bytes) -> None:
     with pytest.raises(DecodeError):

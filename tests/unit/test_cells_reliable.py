@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folkmoot.cells import reliable, repeats
@@ -131,6 +131,7 @@ def test_the_largest_digest_fits_beside_a_beacon() -> None:
     assert len(RecordLog().digest(WALL, RNG.randbytes)) == 17
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_nothing_from_outside_raises(data: bytes) -> None:
     log = log_of(made(1), made(2))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folkmoot.cells import voice
@@ -139,6 +139,7 @@ def test_a_signature_is_one_seat_epoch_lane_and_counter() -> None:
         assert verify_cell(opened._replace(plaintext=bytes(bad)), public, AUTHOR) is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400) | st.binary(min_size=359, max_size=359))
 def test_no_bytes_raise_anything_but_decode_error(data: bytes) -> None:
     assert verify_cell(Opened(3, 0, data, 5), KEY.public_key(), AUTHOR) is None
@@ -225,6 +226,7 @@ def test_a_second_gap_is_not_waited_for_again() -> None:
     assert out == [frame(n) for n in (8, 9, 10, 11, 18, 19, 20, 21)]
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(0, 20))
 def test_shuffled_and_doubled_copies_come_out_once_and_in_order(
     rng: random.Random, loss_percent: int

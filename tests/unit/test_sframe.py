@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folkmoot import sframe
@@ -13,12 +13,14 @@ _U64 = st.integers(0, 2**64 - 1) | st.integers(0, 300)
 _KEY = sframe.derive_key(sframe.SUITES[sframe.SuiteId.AES_128_GCM_SHA256_128], bytes(32), 9)
 
 
+@settings(deadline=None)
 @given(_U64, _U64, st.binary(max_size=4))
 def test_headers_come_back(key_id: int, counter: int, rest: bytes) -> None:
     encoded = sframe.encode_header(key_id, counter)
     assert sframe.decode_header(encoded + rest) == (key_id, counter, len(encoded))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=20))
 def test_a_header_has_one_encoding(data: bytes) -> None:
     try:
@@ -40,6 +42,7 @@ def test_numbers_that_no_header_holds(key_id: int, counter: int) -> None:
         sframe.encode_header(key_id, counter)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_nothing_from_outside_raises(data: bytes) -> None:
     assert sframe.open(lambda _: _KEY, b"", data) is None

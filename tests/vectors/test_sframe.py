@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
 
 from folkmoot import sframe
-
-_DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "vectors"
-_FILE = Path(os.environ.get("FOLKMOOT_VECTORS", _DEFAULT)) / "sframe" / "test-vectors.json"
+from vectors.vectors import folder
 
 
 def _load() -> dict[str, list[dict[str, Any]]]:
-    if not _FILE.is_file():
-        pytest.skip(f"no SFrame vectors at {_FILE}: set FOLKMOOT_VECTORS to the vectors folder")
-    loaded: dict[str, list[dict[str, Any]]] = json.loads(_FILE.read_text())
+    path = folder("sframe") / "test-vectors.json"
+    if not path.is_file():
+        pytest.skip(f"no test vectors at {path}: set FOLKMOOT_VECTORS to the folder that has them")
+    loaded: dict[str, list[dict[str, Any]]] = json.loads(path.read_text())
     return loaded
 
 
