@@ -7,6 +7,7 @@ import random
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import hpke as other
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from folkmoot.mls import hpke
@@ -135,3 +136,18 @@ def test_expand_agrees_with_cryptography() -> None:
 def test_too_little_to_derive_from() -> None:
     with pytest.raises(UsageError):
         hpke.KEM_X25519.derive_key_pair(bytes(31))
+
+
+def test_points_of_low_order_are_no_keys() -> None:
+    private = hpke.KEM_X25519.derive_key_pair(bytes(32))
+    for point in hpke._LOW_ORDER:
+        for top in (0, 0x80):
+            data = point[:31] + bytes([point[31] | top])
+            with pytest.raises(CryptoError) as caught:
+                hpke.KEM_X25519.load_public(data)
+            assert caught.value.check is Check.PUBLIC_KEY
+            # The table is right: with each of them the exchange itself fails.
+            unchecked = hpke._X25519Public(data, X25519PublicKey.from_public_bytes(data))
+            with pytest.raises(CryptoError):
+                private.exchange(unchecked)
+    assert hpke.KEM_X25519.load_public((2).to_bytes(32, "little"))

@@ -147,6 +147,10 @@ def _key_of_no_curve(world: World, forge: Forge) -> None:
     forge.encryption = b"too short"
 
 
+def _key_of_low_order(world: World, forge: Forge) -> None:
+    forge.encryption = bytes(32)
+
+
 KEY_PACKAGES = [
     (Check.KEY_PACKAGE_INIT_KEY, _init_key),
     (Check.KEY_PACKAGE_CAPABILITIES, _no_suite),
@@ -160,6 +164,7 @@ KEY_PACKAGES = [
     (Check.LEAF_ENCRYPTION_KEY, _encryption_key_of_bob),
     (Check.LEAF_GROUP_EXTENSIONS, _no_group_extension),
     (Check.PUBLIC_KEY, _key_of_no_curve),
+    (Check.PUBLIC_KEY, _key_of_low_order),
 ]
 
 
@@ -355,6 +360,15 @@ def _node_with_key_of_leaf(made: NewPath, world: World) -> NewPath:
     return _with_first_node(made, encryption_key=made.update_path.leaf_node.encryption_key)
 
 
+def _node_with_another_key(made: NewPath, world: World) -> NewPath:
+    key = suite_of(SUITE).generate_hpke_key(world.entropy).public.data
+    return _with_first_node(made, encryption_key=key)
+
+
+def _node_of_no_curve(made: NewPath, world: World) -> NewPath:
+    return _with_first_node(made, encryption_key=b"too short")
+
+
 def _wrong_secret(made: NewPath, world: World) -> NewPath:
     """Encrypted as it should be, but of a secret that leads to other keys."""
     epoch = world.groups["alice"]._epoch
@@ -399,6 +413,8 @@ PATHS: list[tuple[Check, Bend]] = [
     (Check.PATH_KEYS, _key_of_bob),
     (Check.PATH_KEYS, _node_with_key_of_bob),
     (Check.PATH_KEYS, _node_with_key_of_leaf),
+    (Check.PUBLIC_KEY, _node_of_no_curve),
+    (Check.PATH_PARENT_HASH, _node_with_another_key),
     (Check.PATH_SECRET, _wrong_secret),
     (Check.PATH_SECRET, _short_secret),
     (Check.HPKE_OPEN, _garbled),

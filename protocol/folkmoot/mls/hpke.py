@@ -185,10 +185,29 @@ class Kem:
         return self._shared_secret(dh, kem_output, private.public.data)
 
 
+# The points of X25519 whose product with any private key is zero (RFC 7748 §6.1), less the top bit,
+# which does not count. A leaf or an init key of this kind would load and then fail whoever encrypts
+# to it: one member could keep all others from committing. So they are no keys from the beginning.
+_LOW_ORDER = frozenset(
+    value.to_bytes(32, "little")
+    for value in (
+        0,
+        1,
+        325606250916557431795983626356110631294008115727848805560023387167927233504,
+        39382357235489614581723060781553021112529911719440698176882885853963445705823,
+        2**255 - 20,
+        2**255 - 19,
+        2**255 - 18,
+    )
+)
+
+
 class _KemX25519(Kem):
     __slots__ = ()
 
     def load_public(self, data: bytes) -> HpkePublicKey:
+        if data[:31] + bytes(byte & 0x7F for byte in data[31:]) in _LOW_ORDER:
+            raise CryptoError(Check.PUBLIC_KEY, "of low order")
         try:
             return _X25519Public(data, X25519PublicKey.from_public_bytes(data))
         except ValueError:

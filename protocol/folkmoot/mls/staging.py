@@ -186,6 +186,9 @@ def _merge_path(
     path.check_path_shape(tree, leaf, update, change.added_leaves)
     keys = [one.encryption_key for one in update.nodes]
     validation.check_path_keys_new(tree, [node.encryption_key, *keys])
+    for key in keys:
+        # We may not be below this node, and could not encrypt to a key that is none.
+        epoch.suite.load_hpke_public(key)
     if tree.merge_path_keys(leaf, keys) != node.parent_hash:
         raise ValidationError(Check.PATH_PARENT_HASH)
     tree.set_leaf(leaf, node)

@@ -231,6 +231,8 @@ def check_tree(
         check_members(tree)  # says it better when two leaves are to blame
         raise ValidationError(Check.TREE_KEYS)
     check_members(tree)
+    for _, parent in tree.parents():
+        suite.load_hpke_public(parent.encryption_key)
     for leaf, node in tree.leaves():
         check_leaf_content(node, rules)
         seen.check_leaf(suite, node, group_id, leaf)
