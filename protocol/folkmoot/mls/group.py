@@ -291,7 +291,7 @@ class Group:
         )
         items = list(proposals)
         if include_stored:
-            items += [one for one in self.stored_references() if one not in items]
+            items += [ProposalRef(one) for one in stored.committable(self._epoch, items)]
         made = make_commit(self._epoch, items, options, entropy)
         return self._created(made)
 
