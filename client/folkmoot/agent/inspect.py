@@ -71,11 +71,11 @@ def _panel(invite: Invite) -> Panel:
     relays = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False)
     relays.add_column("Relay", no_wrap=True)
     relays.add_column("Run by")
-    relays.add_column("Pin", no_wrap=True, style="dim")
     for relay in invite.relays:
         place = format_host_port(relay.address.host, relay.address.port)
         label = printable(relay.label, 64) if relay.label else "—"
-        relays.add_row(Text(place), Text(label), encode_pin(relay.address.pin))
+        pin = Text(f"\n  pin {encode_pin(relay.address.pin)}", style="dim")
+        relays.add_row(Text(place).append(pin), Text(label))
     lines: list[Text | Table] = [
         Text("Who can carry this meeting, and cannot read it", style="bold"),
         relays,

@@ -120,10 +120,12 @@ class Links:
         if link is not None and link.remove(handle):
             self._links.pop((link.relay, link.purpose), None)
 
-    def send(self, handle: int, cells: Sequence[bytes]) -> bool:
-        """Queues cells of the lane's size; False (and they are gone) while the room is not open."""
+    def send(self, handle: int, cells: Sequence[bytes]) -> None:
+        """Queues cells of the lane's size. While the room is not open they are gone: media is of
+        the moment, and whoever wants a record to arrive repeats it anyway."""
         link = self._by_handle.get(handle)
-        return link is not None and link.send(handle, cells)
+        if link is not None:
+            link.send(handle, cells)
 
     @property
     def dropped(self) -> int:
@@ -181,10 +183,10 @@ class _Link:
             self.stop()
         return not self._rooms
 
-    def send(self, handle: int, cells: Sequence[bytes]) -> bool:
+    def send(self, handle: int, cells: Sequence[bytes]) -> None:
         room = self._rooms[handle]
         if not room.is_open or self._machine is None:
-            return False
+            return
         for start in range(0, len(cells), AGENT_MESSAGE_CELLS_MAX):
             self._machine.send(handle, cells[start : start + AGENT_MESSAGE_CELLS_MAX])
             while (message := self._machine.next_outgoing()) is not None:
@@ -192,7 +194,6 @@ class _Link:
         if room.direction & Direction.RECEIVE and self._first_unheard is None:
             self._first_unheard = now()
         self._wake.set()
-        return True
 
     def stop(self) -> None:
         """Ends the link as soon as its task runs."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ssl
+from typing import ClassVar
 
 import anyio
 from anyio.abc import ByteStream
@@ -29,8 +30,10 @@ class NoRelay(OSError):
 class WrongPin(NoRelay):
     """This is not the relay that the invite names."""
 
+    sentence: ClassVar[str] = "this is not the relay that the invite names"
+
     def __init__(self, pin: bytes) -> None:
-        super().__init__("this is not the relay that the invite names")
+        super().__init__(self.sentence)
         self.pin = pin
 
 

@@ -1,0 +1,403 @@
+"""The command `folkmoot`: what people and programs say to it, checked before anything begins."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import sys
+import tomllib
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from folkmoot.agent import check as checking
+from folkmoot.agent import inspect as inspecting
+from folkmoot.agent import route
+from folkmoot.agent.console import Output
+from folkmoot.agent.failure import WRONG_CALL, CallError, Failure
+from folkmoot.governance import (
+    DEFAULT_PRESET,
+    PRESETS,
+    Charter,
+    CharterError,
+    from_mapping,
+    supported_now,
+)
+from folkmoot.relay.cli import relay as relay_command
+from folkmoot.wire.address import RelayAddress, parse_host_port
+from folkmoot.wire.codec import DecodeError
+
+SECONDS_MAX = 10_000_000.0
+CHARTER_FILE_BYTES_MAX = 65_536
+
+app = typer.Typer(
+    name="folkmoot",
+    help="Meetings that no operator can take a person out of.",
+    epilog="`folkmoot COMMAND --help` shows examples. Options also come from FOLKMOOT_… variables.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,  # would print local variables, keys among them
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Options that several commands share.
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Speak JSON lines, one event each, for other programs.")
+]
+Name = Annotated[
+    str, typer.Option(metavar="NAME", envvar="FOLKMOOT_NAME", help="What others call you.")
+]
+Relays = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--relay",
+        metavar="ADDRESS",
+        envvar="FOLKMOOT_RELAY",
+        help="A relay, HOST:PORT#PIN as `folkmoot relay` prints it.",
+    ),
+]
+Listen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        envvar="FOLKMOOT_LISTEN",
+        help="Where the relay of this machine listens, if one is started.",
+    ),
+]
+Headless = Annotated[
+    bool,
+    typer.Option(
+        "--headless", envvar="FOLKMOOT_HEADLESS", help="No page: files and standard input."
+    ),
+]
+Play = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        envvar="FOLKMOOT_PLAY",
+        help="This file is your voice and picture (--headless).",
+    ),
+]
+Loop = Annotated[
+    bool, typer.Option("--loop", envvar="FOLKMOOT_LOOP", help="Repeat the file of --play.")
+]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="FOLKMOOT_RECORD",
+        help="Record each member heard into a file here (--headless).",
+    ),
+]
+ForSeconds = Annotated[
+    float | None,
+    typer.Option("--for", metavar="SECONDS", envvar="FOLKMOOT_FOR", help="Leave after so long."),
+]
+Via = Annotated[
+    str,
+    typer.Option(
+        metavar="WAY",
+        envvar="FOLKMOOT_VIA",
+        help="How to reach relays: direct, socks5://HOST:PORT or http://HOST:PORT.",
+    ),
+]
+Admit = Annotated[
+    str,
+    typer.Option(
+        metavar="ask|all",
+        envvar="FOLKMOOT_ADMIT",
+        help="Who knocks is asked about, or let in.",
+    ),
+]
+
+
+def version_text() -> str:
+    """The version that is installed."""
+    return importlib.metadata.version("folkmoot")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"folkmoot {version_text()}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Meetings by voice, picture and chat, carried by relays that can read nothing."""
+
+
+app.command("relay")(relay_command)
+
+
+# -- checking what was said
+
+
+def _relay_addresses(texts: list[str] | None) -> tuple[RelayAddress, ...]:
+    # The variable may hold several, separated by spaces; typer splits it only for options that
+    # take one value each.
+    words = [word for text in texts or [] for word in text.split()]
+    addresses = []
+    for word in words:
+        try:
+            addresses.append(RelayAddress.parse(word))
+        except DecodeError as error:
+            raise CallError(f"--relay {word}: this is no relay address: {error}.") from None
+    return tuple(dict.fromkeys(addresses))
+
+
+def _listen(text: str | None) -> tuple[str, int] | None:
+    if text is None:
+        return None
+    try:
+        return parse_host_port(text)
+    except DecodeError as error:
+        raise CallError(f"--listen {text}: {error}.") from None
+
+
+def _via(text: str) -> route.Via:
+    try:
+        return route.parse_via(text)
+    except route.ViaError as error:
+        raise CallError(str(error)) from None
+
+
+def _charter(text: str) -> Charter:
+    """A preset's name, or a TOML file."""
+    charter = PRESETS.get(text)
+    if charter is None:
+        path = Path(text)
+        if not path.is_file():
+            presets = ", ".join(PRESETS)
+            raise CallError(f"--charter {text}: neither a file nor one of {presets}.")
+        try:
+            with path.open("rb") as file:
+                data = file.read(CHARTER_FILE_BYTES_MAX)
+            charter = from_mapping(tomllib.loads(data.decode("utf-8")))
+        except OSError as error:
+            raise CallError(f"--charter {text} cannot be read: {error.strerror}.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise CallError(f"--charter {text} is not TOML: {error}.") from None
+        except CharterError as error:
+            raise CallError(f"--charter {text}: {error}") from None
+    if (why := supported_now(charter)) is not None:
+        raise CallError(f"--charter {text}: {why}")
+    return charter
+
+
+def _check_media(
+    headless: bool, play: Path | None, record: Path | None, loop: bool, for_s: float | None
+) -> None:
+    if not headless and (play is not None or record is not None):
+        raise CallError("--play and --record go with --headless: the page has its own devices.")
+    if loop and play is None:
+        raise CallError("--loop repeats the file of --play, and there is none.")
+    if for_s is not None and not 0 < for_s <= SECONDS_MAX:
+        raise CallError("--for takes a number of seconds above 0.")
+
+
+def _admit_all(text: str) -> bool:
+    if text not in ("ask", "all"):
+        raise CallError("--admit is ask or all.")
+    return text == "all"
+
+
+def _carry_out(output: Output, work: Callable[[], None]) -> None:
+    """Runs a command; what ends it becomes one sentence and the exit status."""
+    try:
+        work()
+    except Failure as failure:
+        output.fail(str(failure))
+        raise typer.Exit(failure.status) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Runs the meeting's loop, on uvloop where that is installed."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # not on Windows
+        asyncio.run(work)
+        return
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(work)
+
+
+# -- commands
+
+
+@app.command()
+def meet(
+    relay: Relays = None,
+    name: Name = "",
+    charter: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(PRESETS) + "|FILE",
+            envvar="FOLKMOOT_CHARTER",
+            help="The rules of the meeting.",
+        ),
+    ] = DEFAULT_PRESET,
+    listen: Listen = None,
+    headless: Headless = False,
+    play: Play = None,
+    loop: Loop = False,
+    record: Record = None,
+    for_seconds: ForSeconds = None,
+    via: Via = "direct",
+    admit: Admit = "ask",
+    as_json: AsJson = False,
+) -> None:
+    """Opens a meeting and its page, and prints the invite.
+
+    \b
+    Without --relay, a relay is started on this machine for as long as the meeting lasts.
+
+    \b
+    Examples:
+      folkmoot meet --name Ada
+      folkmoot meet --relay relay.example.org:7443#8Jm…
+      folkmoot meet --headless --play talk.webm --loop --admit all --for 3600
+    """
+    output = Output(as_json)
+
+    def work() -> None:
+        relays = _relay_addresses(relay)
+        if relays and listen is not None:
+            raise CallError(
+                "--listen is for a relay on this machine; with --relay none is started."
+            )
+        if len(relays) > 1:
+            raise CallError("This version uses one relay for a meeting: give --relay once.")
+        _check_media(headless, play, record, loop, for_seconds)
+        rules, place = _charter(charter), _listen(listen)
+        way, everybody = _via(via), _admit_all(admit)
+        from folkmoot.agent.run import Settings, run_meeting  # slow to load, a mistake is not
+
+        settings = Settings(
+            name=name,
+            charter=rules,
+            relays=relays,
+            listen=place,
+            headless=headless,
+            play=play,
+            record=record,
+            loop=loop,
+            for_s=for_seconds,
+            via=way,
+            admit_all=everybody,
+        )
+        _run(run_meeting(settings, output))
+
+    _carry_out(output, work)
+
+
+@app.command()
+def join(
+    invite: Annotated[
+        str, typer.Argument(metavar="INVITE", help="The word that begins with folkmoot:")
+    ],
+    name: Name = "",
+    headless: Headless = False,
+    play: Play = None,
+    loop: Loop = False,
+    record: Record = None,
+    for_seconds: ForSeconds = None,
+    via: Via = "direct",
+    admit: Admit = "ask",
+    as_json: AsJson = False,
+) -> None:
+    """Joins a meeting: shows who will see what, and knocks once you press join in the page.
+
+    \b
+    Examples:
+      folkmoot join folkmoot:AYx… --name Grace
+      folkmoot join folkmoot:AYx… --via socks5://127.0.0.1:9050
+      folkmoot join folkmoot:AYx… --headless --record minutes/ --for 600
+    """
+    output = Output(as_json)
+
+    def work() -> None:
+        parsed = inspecting.parse_invite(invite)
+        if (why := supported_now(parsed.charter)) is not None:
+            raise Failure(f"This meeting cannot be joined with this program: {why}")
+        _check_media(headless, play, record, loop, for_seconds)
+        way, everybody = _via(via), _admit_all(admit)
+        from folkmoot.agent.run import Settings, run_meeting
+
+        settings = Settings(
+            name=name,
+            charter=parsed.charter,
+            invite=parsed,
+            headless=headless,
+            play=play,
+            record=record,
+            loop=loop,
+            for_s=for_seconds,
+            via=way,
+            admit_all=everybody,
+        )
+        _run(run_meeting(settings, output))
+
+    _carry_out(output, work)
+
+
+@app.command()
+def inspect(
+    invite: Annotated[
+        str, typer.Argument(metavar="INVITE", help="The word that begins with folkmoot:")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Says what an invite holds: relays, charter, door. Sends nothing to anybody.
+
+    \b
+    Examples:
+      folkmoot inspect folkmoot:AYx…
+      folkmoot inspect --json folkmoot:AYx…
+    """
+    output = Output(as_json)
+    _carry_out(output, lambda: inspecting.inspect(invite, output))
+
+
+@app.command()
+def check(relay: Relays = None, via: Via = "direct", as_json: AsJson = False) -> None:
+    """Tests this machine and relays, and says what each relay can see.
+
+    \b
+    Examples:
+      folkmoot check
+      folkmoot check --relay relay.example.org:7443#8Jm…
+      folkmoot check --relay relay.example.org:7443#8Jm… --via socks5://127.0.0.1:9050
+    """
+    output = Output(as_json)
+
+    def work() -> None:
+        relays, way = _relay_addresses(relay), _via(via)
+        if not asyncio.run(checking.check(relays, way, output)):
+            raise Failure("Something here will not work: see above.")
+
+    _carry_out(output, work)
+
+
+def main() -> None:
+    """The script `folkmoot`."""
+    try:
+        app()
+    except BrokenPipeError:
+        sys.exit(WRONG_CALL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""A meeting's events in words, for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.text import Text
+
+from folkmoot.agent.console import Output, printable
+from folkmoot.agent.reach import who_can_reach
+from folkmoot.wire.address import RelayAddress, format_host_port
+
+NAME_CHARACTERS_MAX = 64
+
+
+class Words:
+    """Says what happens. Names come with the events, or from the newest snapshot."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._names: dict[str, str] = {}
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Says what a person wants to know of one event, maybe nothing."""
+        if event["event"] == "snapshot":
+            for member in event["members"]:
+                self._names[member["member"]] = f"{member['name']}{_tag(member.get('tag'))}"
+            return
+        words = self._words(event)
+        if words is not None:
+            self._output.say(words)
+
+    def _name(self, event: Mapping[str, Any], field: str = "member") -> str:
+        name = event.get("name") or self._names.get(str(event.get(field)), "somebody")
+        return printable(str(name), NAME_CHARACTERS_MAX)
+
+    def _words(self, event: Mapping[str, Any]) -> Text | None:
+        kind = event["event"]
+        if kind == "joined":
+            return Text(
+                f"You are in as {self._name(event)}. Safety code, to compare aloud: "
+                f"{event['safety_code']}",
+                style="bold green",
+            )
+        if kind == "knock":
+            return Text(f"{self._name(event)} knocks: let them in from the page.", style="bold")
+        if kind == "member_in":
+            return Text(f"{self._name(event)} came in.")
+        if kind == "member_out":
+            how = "left" if event.get("cause") == "left" else "was removed"
+            return Text(f"{self._name(event)} {how}.")
+        if kind == "chat":
+            line = Text(f"{self._name(event, 'from')}: ", style="bold")
+            return line.append(printable(str(event["text"])), style="default")
+        if kind in ("relay_up", "relay_down"):
+            place = str(event["relay"]).partition("#")[0]
+            what = "is connected" if kind == "relay_up" else "is not connected"
+            return Text(f"The relay {place} {what}.", style="dim")
+        if kind == "refused":
+            return Text(printable(f"Not done: {event['why']}"), style="yellow")
+        if kind in ("problem", "error"):
+            sentence = event.get("sentence") or event.get("message") or ""
+            return Text(printable(str(sentence)), style="yellow")
+        if kind == "charter_differs":
+            lines = "\n".join(f"• {sentence}" for sentence in event["sentences"])
+            return Text(f"The rules are not those of your invite:\n{lines}", style="bold yellow")
+        if kind == "confirmed":
+            return Text("Who invited you has confirmed this meeting.", style="dim")
+        if kind == "left":
+            return Text("You have left the meeting.", style="bold")
+        return None
+
+
+def _tag(tag: object) -> str:
+    return f" ({printable(str(tag), 8)})" if tag else ""
+
+
+def invite_panel(invite: str, relay: RelayAddress | None) -> Panel:
+    """The invite; with `relay`, the one that runs on this machine, who can reach it, and what to do
+    for people elsewhere."""
+    lines = [Text("Pass this on to those whom you invite:", style="bold"), Text(), Text(invite)]
+    if relay is not None:
+        who, elsewhere = who_can_reach(relay.host, relay.port)
+        place = format_host_port(relay.host, relay.port)
+        lines += [
+            Text(),
+            Text(f"The meeting's relay runs on this machine, at {place}. {who}"),
+            Text(elsewhere, style="dim"),
+        ]
+    return Panel(Group(*lines), title="A meeting is open", title_align="left")
