@@ -39,7 +39,8 @@ def test_a_field_missing_or_too_many_is_refused(do: str) -> None:
     for field in fields:
         with pytest.raises(MessageError, match="lacks"):
             parse(json.dumps({key: value for key, value in whole.items() if key != field}))
-        for wrong in (None, 7, [], "", {"a": None}):
+        wrongs: tuple[object, ...] = (None, 7, [], "", {"a": None})
+        for wrong in wrongs:
             if wrong == examples[field]:
                 continue
             with pytest.raises(MessageError, match="as it should be"):

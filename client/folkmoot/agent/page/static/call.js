@@ -127,18 +127,25 @@ export class Call extends EventTarget {
     }
   }
 
-  /** How loud each member is right now, 0 to 1. @returns {Map<string, number>} */
-  levels() {
+  /** The member of each track that plays. @returns {Map<string, string>} by the track's id */
+  #owners() {
+    const owners = new Map();
+    for (const [member, stream] of this.streams) for (const track of stream.getTracks()) owners.set(track.id, member);
+    return owners;
+  }
+
+  /**
+   * How loud each member is right now, 0 to 1: from what the browser decoded, as the agent decodes nothing.
+   * @returns {Promise<Map<string, number>>}
+   */
+  async levels() {
     const levels = new Map();
-    const connection = this.connection;
-    if (!connection) return levels;
-    const members = new Map();
-    for (const [member, stream] of this.streams) for (const track of stream.getAudioTracks()) members.set(track, member);
-    for (const receiver of connection.getReceivers()) {
-      const member = members.get(receiver.track);
-      if (member === undefined) continue;
-      const newest = receiver.getSynchronizationSources?.()[0];
-      if (newest && newest.audioLevel !== undefined && performance.timeOrigin + performance.now() - newest.timestamp < 500) levels.set(member, newest.audioLevel);
+    if (this.state !== "connected" || !this.connection) return levels;
+    const owners = this.#owners();
+    for (const report of (await this.connection.getStats()).values()) {
+      if (report.type !== "inbound-rtp" || report.kind !== "audio" || typeof report.audioLevel !== "number") continue;
+      const member = owners.get(report.trackIdentifier);
+      if (member !== undefined) levels.set(member, report.audioLevel);
     }
     return levels;
   }
@@ -151,8 +158,7 @@ export class Call extends EventTarget {
     /** @type {Record<string, number>} */
     const sent = {};
     if (!connection) return { members, sent };
-    const owners = new Map();
-    for (const [member, stream] of this.streams) for (const track of stream.getTracks()) owners.set(track.id, member);
+    const owners = this.#owners();
     for (const report of (await connection.getStats()).values()) {
       if (report.type === "inbound-rtp") {
         const member = owners.get(report.trackIdentifier);

@@ -10,7 +10,7 @@ import { Chat, People, announceChanges, keepFocus, knockRow } from "./side.js";
 import { Grid } from "./tiles.js";
 import { cleanName, number, plural } from "./words.js";
 
-const LEVELS_MS = 200;
+const LEVELS_MS = 250;
 const STATS_MS = 1000;
 const KNOCKS_SHOWN = 2;
 const LEVEL_LIFE_MS = 1000;
@@ -63,7 +63,7 @@ export class Meeting {
     const controls = h("div", { class: "controls", role: "toolbar", "aria-label": "Meeting" },
       wrap(this.microphone), wrap(this.camera), wrap(this.peopleButton, this.peopleBadge), wrap(this.chatButton, this.chatBadge), wrap(this.inviteButton), wrap(this.settingsButton), wrap(this.leaveButton));
     this.sides = h("div", { class: "sides" });
-    this.element = h("div", { class: "meeting" }, header, h("main", { class: "stage" }, this.notices, this.knocks, this.grid.element), this.sides, controls);
+    this.element = h("div", { class: "meeting" }, header, h("main", { class: "stage" }, this.notices, this.knocks, this.grid.element), this.sides, h("footer", { class: "controls-bar" }, controls));
   }
 
   enter() {
@@ -190,9 +190,12 @@ export class Meeting {
     this.spoken.set(event.member, [Number(event.level) || 0, performance.now()]);
   }
 
-  #hear() {
+  async #hear() {
+    if (this.hearing) return;
+    this.hearing = true;
+    const levels = await this.app.call.levels().catch(() => new Map());
+    this.hearing = false;
     const now = performance.now();
-    const levels = this.app.call.levels();
     for (const [member, [level, at]] of this.spoken) {
       if (now - at > LEVEL_LIFE_MS) this.spoken.delete(member);
       else levels.set(member, Math.max(level, levels.get(member) ?? 0));
@@ -288,7 +291,7 @@ export class Meeting {
     const { devices } = this.app;
     const microphone = devices.microphoneOn;
     const camera = devices.cameraOn;
-    updateSwitch(this.microphone, { on: microphone, label: "Mic", drawing: microphone ? "microphone" : "microphone_off", words: microphone ? "Microphone is on. Turn it off" : "Microphone is off. Turn it on" });
+    updateSwitch(this.microphone, { on: microphone, label: "Mic", drawing: microphone ? "microphone" : "microphone_off", words: microphone ? "Mic is on. Turn it off" : "Mic is off. Turn it on" });
     updateSwitch(this.camera, { on: camera, label: "Camera", drawing: camera ? "camera" : "camera_off", words: camera ? "Camera is on. Turn it off" : "Camera is off. Turn it on" });
     const knocks = (snapshot.knocks ?? []).length;
     updateSwitch(this.peopleButton, { on: this.side === "people", label: "People", drawing: "people", words: knocks ? `People, ${number(knocks)} waiting to be let in` : "People" });

@@ -89,7 +89,7 @@ export class Preview {
     this.video.hidden = !track;
     say(this.empty, track ? "" : devices.asking ? "Your browser may ask whether this page can use camera and microphone." : devices.problems.camera || "Your camera is off.");
     this.level.follow(devices.tracks.microphone);
-    updateSwitch(this.microphone, { on: devices.microphoneOn, label: "Mic", drawing: devices.microphoneOn ? "microphone" : "microphone_off", words: devices.microphoneOn ? "Microphone is on. Turn it off" : "Microphone is off. Turn it on" });
+    updateSwitch(this.microphone, { on: devices.microphoneOn, label: "Mic", drawing: devices.microphoneOn ? "microphone" : "microphone_off", words: devices.microphoneOn ? "Mic is on. Turn it off" : "Mic is off. Turn it on" });
     updateSwitch(this.camera, { on: devices.cameraOn, label: "Camera", drawing: devices.cameraOn ? "camera" : "camera_off", words: devices.cameraOn ? "Camera is on. Turn it off" : "Camera is off. Turn it on" });
     const problems = [devices.problems.microphone, this.app.call.possible ? "" : "This browser cannot carry sound and picture (WebRTC is missing or switched off). You can join to read and write."].filter(Boolean);
     if (problems.join() !== this.problemsKey) {

@@ -71,7 +71,7 @@ export class People {
 /** Somebody who asks to come in. @param {any} knock @param {import("./meeting.js").Meeting} meeting */
 export function knockRow(knock, meeting) {
   const name = cleanName(knock.name);
-  const admit = button("Let in", () => meeting.admit(knock), { class: "primary", "aria-label": `Let ${name} in` });
+  const admit = button("Let in", () => meeting.admit(knock), { class: "primary", "aria-label": `Let in ${name}` });
   const refuse = button("Decline", () => meeting.refuse(knock), { "aria-label": `Decline ${name}` });
   admit.dataset.focus = `admit ${knock.knock}`;
   refuse.dataset.focus = `refuse ${knock.knock}`;
@@ -92,7 +92,7 @@ export class Chat {
   /** @param {import("./meeting.js").Meeting} meeting */
   constructor(meeting) {
     this.meeting = meeting;
-    this.lines = h("ol", { class: "lines", role: "log", "aria-label": "Messages", "aria-live": "polite", tabindex: "0" });
+    this.lines = h("div", { class: "lines", role: "log", "aria-label": "Messages", "aria-live": "polite", tabindex: "0" });
     this.empty = h("p", { class: "quiet chat-empty" }, "Nobody has written anything yet. What you write is read by everyone in the meeting, and by nobody else.");
     this.input = h("textarea", { id: "chat-text", rows: "1", maxlength: TEXT_LENGTH_MAX, placeholder: "Write to everyone", onkeydown: (event) => this.key(event), oninput: () => this.grow() });
     this.note = h("p", { class: "field-problem", role: "alert" });
@@ -144,7 +144,7 @@ export class Chat {
     const before = this.lines.lastElementChild;
     const follows = before?.dataset.from === String(line.from);
     const at = moment(line) ?? now;
-    const element = h("li", { class: `line${own ? " own" : ""}${follows ? " follows" : ""}`, dataset: { from: String(line.from), line: lineKey(line) } },
+    const element = h("div", { class: `line${own ? " own" : ""}${follows ? " follows" : ""}`, dataset: { from: String(line.from), line: lineKey(line) } },
       h("div", { class: follows ? "line-head unseen" : "line-head" }, h("bdi", { class: "line-name" }, own ? "You" : cleanName(line.name)), at && h("time", { class: "quiet small" }, clock(at))),
       h("p", { class: "line-text", dir: "auto" }, cleanText(line.text)));
     this.lines.append(element);
