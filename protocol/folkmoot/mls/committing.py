@@ -12,7 +12,13 @@ from folkmoot.mls.epoch import Advanced, Epoch, Step, advance, next_context
 from folkmoot.mls.errors import UsageError
 from folkmoot.mls.evolution import Change, evolve
 from folkmoot.mls.extensions import EXTERNAL_PUB, RATCHET_TREE, Extension
-from folkmoot.mls.framing import PRIVATE_MESSAGE, PUBLIC_MESSAGE, FramedContent, Sender
+from folkmoot.mls.framing import (
+    PRIVATE_MESSAGE,
+    PUBLIC_MESSAGE,
+    AuthenticatedContent,
+    FramedContent,
+    Sender,
+)
 from folkmoot.mls.group_info import GroupInfo
 from folkmoot.mls.hpke import Entropy
 from folkmoot.mls.leaf_node import LeafContent
@@ -103,20 +109,8 @@ def make_commit(
     welcome = None
     if change.added:
         welcome = _make_welcome(advanced, change, new_path, options, entropy)
-    message: bytes
-    if options.public:
-        message = encode_message(
-            protection.protect_public(
-                suite, tagged, epoch.secrets.membership_key, epoch.context_bytes
-            )
-        )
-    else:
-        # Last, so that a commit that cannot be made uses up no key.
-        message = encode_message(
-            protection.protect_private(
-                suite, tagged, epoch.secrets.sender_data_secret, epoch.secret_tree, entropy
-            )
-        )
+    # Last, so that a commit that cannot be made uses up no key.
+    message = _protect(epoch, tagged, entropy)
     outcome = Outcome(
         before=epoch,
         after=advanced.epoch,
@@ -128,6 +122,20 @@ def make_commit(
         used=None,
     )
     return Made(message, welcome, outcome)
+
+
+def _protect(epoch: Epoch, tagged: AuthenticatedContent, entropy: Entropy) -> bytes:
+    if tagged.wire_format == PUBLIC_MESSAGE:
+        return encode_message(
+            protection.protect_public(
+                epoch.suite, tagged, epoch.secrets.membership_key, epoch.context_bytes
+            )
+        )
+    return encode_message(
+        protection.protect_private(
+            epoch.suite, tagged, epoch.secrets.sender_data_secret, epoch.secret_tree, entropy
+        )
+    )
 
 
 def _make_path(epoch: Epoch, change: Change, options: CommitOptions, entropy: Entropy) -> NewPath:

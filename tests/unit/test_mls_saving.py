@@ -1,0 +1,91 @@
+"""What is saved comes back whole or not at all, and a seed replays a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from folkmoot import mls
+from unit.mls_groups import (
+    SUITES,
+    World,
+    refused,
+    state_of,
+    trio,
+)
+
+pytestmark = pytest.mark.parametrize("suite", SUITES)
+
+
+def test_save_and_load(suite: int) -> None:
+    world = trio(suite)
+    alice, bob = world.groups["alice"], world.groups["bob"]
+    alice.add_psk(b"id", b"psk")
+    update = alice.propose(alice.update(entropy=world.entropy), entropy=world.entropy)
+    for name in ("bob", "carol"):
+        world.groups[name].receive(update)
+    first = alice.seal(b"before", entropy=world.entropy)
+    saved = alice.save()
+    loaded = mls.Group.load(saved)
+    assert loaded.save() == saved
+    assert state_of(loaded) == state_of(alice)
+    assert loaded.join_extensions == alice.join_extensions
+    # The ratchet goes on where it was: no key is used twice.
+    second = loaded.seal(b"after", entropy=world.entropy)
+    for message, data in ((second, b"after"), (first, b"before")):
+        heard = bob.receive(message)
+        assert isinstance(heard, mls.Application)
+        assert heard.data == data
+    world.groups["alice"] = loaded
+    world.commit("bob", include_stored=True)
+    world.commit("alice", [world.groups["alice"].past_epoch_psk(loaded.epoch, world.entropy)])
+    world.check_talk()
+
+
+def test_a_torn_saved_state_does_not_load(suite: int) -> None:
+    saved = trio(suite).groups["alice"].save()
+    for end in range(0, len(saved), 37):
+        refused(mls.Check.SAVED_STATE, mls.Group.load, saved[:end])
+    refused(mls.Check.SAVED_STATE, lambda: mls.Group.load(saved + b"\x00"))
+    # Whatever a disk did to it, the answer is a group or this one refusal.
+    answers = [_load_flipped(saved, place) for place in range(0, len(saved), 29)]
+    assert mls.Check.SAVED_STATE in answers
+    assert set(answers) <= {None, mls.Check.SAVED_STATE}
+
+
+def _load_flipped(saved: bytes, place: int) -> mls.Check | None:
+    changed = bytearray(saved)
+    changed[place] ^= 0x80
+    try:
+        mls.Group.load(bytes(changed))
+    except mls.MlsError as error:
+        return error.check
+    return None
+
+
+def test_a_seed_replays_a_run(suite: int) -> None:
+    assert [group.save() for group in trio(suite).groups.values()] == [
+        group.save() for group in trio(suite).groups.values()
+    ]
+
+
+def test_bundles_are_saved(suite: int) -> None:
+    world = World(suite)
+    world.create()
+    bundle = world.bundle("bob")
+    created, _ = world.commit("alice", [mls.Add(bundle.key_package)])
+    assert created.welcome is not None
+    again = mls.KeyPackageBundle.decode(bundle.encode())
+    assert again == bundle
+    world.groups["bob"] = mls.Group.join(created.welcome, again)
+    world.check()
+    refused(mls.Check.SAVED_STATE, lambda: mls.KeyPackageBundle.decode(bundle.encode()[:-1]))
+    other = world.bundle("bob")
+    mixed = mls.KeyPackageBundle(
+        bundle.key_package,
+        bundle.ref,
+        other.init_private,
+        other.encryption_private,
+        other.signature_private,
+    )
+    refused(mls.Check.PRIVATE_KEY, lambda: mls.KeyPackageBundle.decode(mixed.encode()))
+    refused(mls.Check.WELCOME_NOT_OURS, lambda: mls.Group.join(created.welcome or b"", other))

@@ -1,0 +1,221 @@
+"""One forged tree, GroupInfo or Welcome for each check of a newcomer, refused by that check."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from folkmoot import mls
+from folkmoot.mls import committing, joining, validation
+from folkmoot.mls import tree as tree_module
+from folkmoot.mls.crypto import suite_of
+from folkmoot.mls.errors import Check
+from folkmoot.mls.extensions import Extension
+from folkmoot.mls.tree import ParentNode, RatchetTree
+from folkmoot.mls.welcome import GroupSecrets
+from unit.mls_forge import Forge
+from unit.mls_groups import (
+    GROUP_ID,
+    refused,
+    trio,
+)
+
+SUITE = 1
+ALICE, BOB, CAROL = 0, 1, 2
+
+
+# Trees and Welcomes
+
+
+def _check_tree(tree: RatchetTree) -> None:
+    suite = suite_of(SUITE)
+    rules = validation.GroupRules.of(SUITE, ())
+    validation.check_tree(tree, suite, GROUP_ID, rules, validation.VerifiedLeaves())
+
+
+def _nodes(tree: RatchetTree) -> list[Any]:
+    return [tree.node(index) for index in range(2 * tree.leaf_count - 1)]
+
+
+def test_trees() -> None:
+    world = trio(SUITE)
+    world.add("alice", "dave", "erin", "frank", "grace")
+    for name in list(world.groups)[::-1]:
+        world.commit(name)
+    world.add("alice", "heidi", force_path=False)
+    tree = world.groups["alice"]._epoch.tree
+    _check_tree(tree)
+    nodes = _nodes(tree)
+    parents = [index for index, node in enumerate(nodes) if isinstance(node, ParentNode)]
+    assert parents == [1, 3, 5, 7, 9, 11]
+    assert nodes[7].unmerged_leaves == nodes[11].unmerged_leaves == (7,)
+
+    def bent(index: int, node: Any) -> RatchetTree:
+        return RatchetTree([*nodes[:index], node, *nodes[index + 1 :]])
+
+    leaf = nodes[2]
+    other_key = suite_of(SUITE).generate_hpke_key(world.entropy).public.data
+    cases = [
+        # No parent may have a key that its maker did not vouch for, nor be there without a maker.
+        (Check.PARENT_HASH, bent(1, replace(nodes[1], encryption_key=other_key))),
+        (Check.PARENT_HASH, bent(1, replace(nodes[1], parent_hash=bytes(32)))),
+        (Check.PARENT_HASH, bent(7, replace(nodes[7], parent_hash=b"x"))),
+        (Check.PARENT_HASH, bent(0, None)),
+        (Check.PARENT_HASH, bent(13, ParentNode(other_key, bytes(32), (7,)))),
+        (Check.PARENT_HASH, bent(1, replace(nodes[1], unmerged_leaves=(1,)))),
+        (Check.UNMERGED_LEAVES, bent(14, None)),
+        (Check.UNMERGED_LEAVES, bent(1, replace(nodes[1], unmerged_leaves=(7,)))),
+        (Check.UNMERGED_LEAVES, bent(11, replace(nodes[11], unmerged_leaves=()))),
+        (Check.UNMERGED_LEAVES, bent(7, replace(nodes[7], unmerged_leaves=(6, 7)))),
+        (Check.LEAF_SIGNATURE, bent(14, replace(nodes[14], signature=bytes(64)))),
+        (Check.LEAF_SIGNATURE_KEY, bent(14, replace(nodes[14], signature_key=leaf.signature_key))),
+        (
+            Check.LEAF_ENCRYPTION_KEY,
+            bent(14, replace(nodes[14], encryption_key=leaf.encryption_key)),
+        ),
+    ]
+    for check, tree in cases:
+        refused(check, _check_tree, tree)
+
+
+def test_a_key_is_in_one_place_of_the_tree() -> None:
+    world = trio(SUITE)
+    tree = world.groups["alice"]._epoch.tree
+    nodes = _nodes(tree)
+    # Dave's leaf takes a parent's key: signed by dave, and unmerged everywhere.
+    forge = Forge(world)
+    forge.encryption = nodes[3].encryption_key
+    changed = tree.copy()
+    changed.add(forge.leaf())
+    refused(Check.TREE_KEYS, _check_tree, changed)
+
+
+def test_a_tree_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = trio(SUITE)
+    world.add("alice", "dave")
+    monkeypatch.setattr(tree_module, "LEAVES_MAX", 4)
+    refused(Check.TREE, world.commit, "alice", [mls.Add(world.bundle("erin").key_package)])
+
+
+def test_welcomes(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = trio(SUITE)
+    alice = world.groups["alice"]
+    bundle, stranger = world.bundle("dave"), world.bundle("erin")
+    created = alice.commit([mls.Add(bundle.key_package)], entropy=world.entropy)
+    welcome = created.welcome
+    assert welcome is not None
+    refused(Check.WELCOME, mls.Group.join, welcome, world.bundle("dave", suite=3))
+    honest = committing._make_welcome
+
+    def for_another(advanced: Any, change: Any, *rest: Any) -> bytes:
+        added = ((change.added[0][0], mls.Add(stranger.key_package)),)
+        return honest(advanced, replace(change, added=added), *rest)
+
+    monkeypatch.setattr(committing, "_make_welcome", for_another)
+    wrong = alice.commit([mls.Add(bundle.key_package)], entropy=world.entropy).welcome
+    assert wrong is not None
+    refused(Check.WELCOME_NO_LEAF, mls.Group.join, wrong, stranger)
+
+
+def _forged_info(monkeypatch: pytest.MonkeyPatch, **change: Any) -> None:
+    honest = committing.make_group_info
+
+    def forged(epoch: Any, *args: Any, **more: Any) -> Any:
+        info = replace(honest(epoch, *args, **more), **change)
+        signature = epoch.suite.sign_with_label(epoch.signer, "GroupInfoTBS", info.tbs())
+        return replace(info, signature=signature)
+
+    monkeypatch.setattr(committing, "make_group_info", forged)
+
+
+@pytest.mark.parametrize(
+    ("check", "change"),
+    [
+        (Check.GROUP_INFO, {"signer": 77}),
+        # The signer is the leaf that is named, whoever made the signature.
+        (Check.GROUP_INFO_SIGNATURE, {"signer": BOB}),
+        (Check.CONFIRMATION_TAG, {"confirmation_tag": bytes(32)}),
+        (Check.GROUP_INFO_TREE, {"extensions": ()}),
+    ],
+)
+def test_what_a_welcome_says(
+    check: Check, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = trio(SUITE)
+    bundle = world.bundle("dave")
+    _forged_info(monkeypatch, **change)
+    created = world.groups["alice"].commit([mls.Add(bundle.key_package)], entropy=world.entropy)
+    assert created.welcome is not None
+    refused(check, mls.Group.join, created.welcome, bundle)
+
+
+def test_a_welcome_with_a_wrong_path_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = trio(SUITE)
+    bundle = world.bundle("dave")
+    honest = GroupSecrets
+    for secret in (bytes(32), bytes(31)):
+
+        def forged(joiner: bytes, _: Any, psks: Any, secret: bytes = secret) -> Any:
+            return honest(joiner, secret, psks)
+
+        monkeypatch.setattr(committing, "GroupSecrets", forged)
+        add = mls.Add(bundle.key_package)
+        created = world.groups["alice"].commit([add], entropy=world.entropy)
+        assert created.welcome is not None
+        refused(Check.PATH_SECRET, mls.Group.join, created.welcome, bundle)
+
+
+def test_a_group_of_another_suite_or_extension() -> None:
+    world = trio(SUITE)
+    epoch = world.groups["alice"]._epoch
+    info = committing.make_group_info(epoch, (), tree_extension=True, external_pub=False)
+    other = replace(info, context=replace(info.context, suite=2))
+    seen = validation.VerifiedLeaves()
+    refused(Check.GROUP_INFO, joining.check_group_info, epoch.suite, other, epoch.tree, seen)
+    context = replace(info.context, extensions=(Extension(0xF0F1, b""),))
+    package = world.bundle("dave").package
+    refused(Check.GROUP_INFO_EXTENSION, joining.check_own_support, package, context)
+
+
+def test_pre_shared_keys_of_a_welcome() -> None:
+    def named(usage: int, fill: int, length: int = 32) -> mls.PreSharedKeyID:
+        return mls.PreSharedKeyID.resumption(usage, GROUP_ID, 4, bytes([fill]) * length)
+
+    joining._check_psks([named(2, 0), named(1, 1)], 32)
+    refused(Check.WELCOME_PSKS, joining._check_psks, [named(2, 0), named(3, 1)], 32)
+    refused(Check.LIST_PSK_TWICE, joining._check_psks, [named(1, 0), named(1, 0)], 32)
+    refused(Check.PSK_NONCE, joining._check_psks, [named(1, 0, 31)], 32)
+
+
+def test_a_branch_and_a_reinit_begin_in_epoch_1() -> None:
+    world = trio(SUITE)
+    epoch = world.groups["alice"]._epoch
+    for usage in (2, 3):
+        name = mls.PreSharedKeyID.resumption(usage, GROUP_ID, epoch.context.epoch, bytes(32))
+        context = replace(epoch.context, epoch=2)
+        refused(Check.WELCOME_EPOCH, joining.check_resumption, [name], context, epoch.tree, epoch)
+    branch = mls.PreSharedKeyID.resumption(3, GROUP_ID, epoch.context.epoch, bytes(32))
+    context = replace(epoch.context, epoch=1, suite=2)
+    refused(Check.WELCOME_BRANCH, joining.check_resumption, [branch], context, epoch.tree, epoch)
+
+
+@pytest.mark.parametrize(
+    "change", [{"group_id": b"other"}, {"suite": 2}, {"extensions": (Extension(9, b""),)}]
+)
+def test_a_reinit_keeps_to_what_was_asked(change: dict[str, Any]) -> None:
+    world = trio(SUITE)
+    epoch = world.groups["alice"]._epoch
+    epoch.reinit = mls.ReInit(b"next", SUITE)
+    name = mls.PreSharedKeyID.resumption(2, GROUP_ID, epoch.context.epoch, bytes(32))
+    context = replace(epoch.context, epoch=1, group_id=b"next")
+    joining.check_resumption([name], context, epoch.tree, epoch)
+    refused(
+        Check.WELCOME_REINIT,
+        joining.check_resumption,
+        [name],
+        replace(context, **change),
+        epoch.tree,
+        epoch,
+    )
