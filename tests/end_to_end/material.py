@@ -28,21 +28,26 @@ def speech(path: Path, text: str = SENTENCE) -> Path:
 
 
 def film(
-    path: Path, seconds: float, *, voice: Path | None = None, size: tuple[int, int] = (640, 480)
+    path: Path,
+    seconds: float,
+    *,
+    voice: Path | None = None,
+    size: tuple[int, int] = (640, 480),
+    per_s: int = 25,
 ) -> Path:
-    """A moving picture, 25 a second, in VP8 and Opus; the sound is that of `voice`."""
+    """A moving picture, `per_s` a second, in VP8 and Opus; the sound is that of `voice`."""
     width, height = size
     with av.open(str(path), "w") as out:
-        picture = out.add_stream("libvpx", rate=Fraction(25))
+        picture = out.add_stream("libvpx", rate=Fraction(per_s))
         picture.width, picture.height, picture.pix_fmt = width, height, "yuv420p"
         picture.codec_context.options = {"deadline": "realtime", "cpu-used": "8"}
         sound = out.add_stream("libopus", rate=48_000) if voice is not None else None
         row = np.arange(width, dtype=np.int64)[None, :] + np.arange(height, dtype=np.int64)[:, None]
-        for number in range(int(seconds * 25)):
+        for number in range(int(seconds * per_s)):
             planes = np.full((height * 3 // 2, width), 128, np.uint8)
             planes[:height] = ((row + number * 4) % 256).astype(np.uint8)
             frame = VideoFrame.from_ndarray(planes, format="yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
+            frame.pts, frame.time_base = number, Fraction(1, per_s)
             out.mux(picture.encode(frame))
         out.mux(picture.encode(None))
         if sound is not None and voice is not None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from aiortc.rtp import RtpPacket
 
 from end_to_end.standin import StandIn, until
 from folkmoot.agent.media import BadAnswer, Bridge
@@ -19,7 +20,7 @@ from folkmoot.cells.frames import EncodedFrame
 class Side:
     """A bridge, its stand-in page, and what came out of it."""
 
-    def __init__(self, luma: int = 90, bitrate: int = 24_000, voice_bitrate: int = 24_000) -> None:
+    def __init__(self, luma: int = 90, bitrate: int = 24_000, make: type[Bridge] = Bridge) -> None:
         self.page = StandIn(luma, bitrate)
         self.voice: list[EncodedFrame] = []
         self.pictures: list[EncodedFrame] = []
@@ -28,13 +29,12 @@ class Side:
         self.wanted: list[str] = []
         self.other: Side | None = None
         self.drop_picture = False
-        self.bridge = Bridge(
+        self.bridge = make(
             on_offer=self._offer,
             on_voice=self._voice,
             on_picture=self._picture,
             on_keyframe_wanted_of=self._wanted,
             on_state=lambda state, sentence: self.states.append(state),
-            voice_bitrate=voice_bitrate,
         )
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -133,6 +133,82 @@ def test_members_come_and_go_and_their_sections_are_used_again() -> None:
         assert side.offers[3].count("a=inactive") == 2
         await until(lambda: side.tasks[-1].done())
         await side.close()
+
+    run(scenario)
+
+
+class Lossy(Bridge):
+    """Loses one picture packet on the way in when told to, and some of those on the way out."""
+
+    lose_one = False
+    lose_every = 0
+    _sent = 0
+
+    def _picture_packet(self, packet: RtpPacket) -> None:
+        if self.lose_one:
+            self.lose_one = False
+        else:
+            super()._picture_packet(packet)
+
+    def _send_rtp(self, packet: bytes) -> None:
+        self._sent += 1
+        if not self.lose_every or self._sent % self.lose_every:
+            super()._send_rtp(packet)
+
+
+def test_what_gets_lost_between_page_and_agent_is_made_good() -> None:
+    async def scenario() -> None:
+        one, two = Side(make=Lossy), Side(make=Lossy)
+        one.other = two
+        two.bridge.member_added("seat-of-other", "Other")
+        for side in (one, two):
+            await side.bridge.offer()
+        await until(lambda: two.page.count("video") > 10)
+        assert isinstance(one.bridge, Lossy)
+        assert isinstance(two.bridge, Lossy)
+        # From the page: the agent holds back what refers to the missing packet, and asks at once.
+        keys = sum(frame.key for frame in one.pictures)
+        one.bridge.lose_one = True
+        await until(lambda: sum(frame.key for frame in one.pictures) > keys)
+        assert one.bridge.stats()["picture_frames_dropped"] > 0
+        # To the page: what it says it misses is sent again.
+        two.bridge.lose_every = 20
+        await until(lambda: two.bridge.stats()["out"]["seat-of-other"]["resent"] > 3)
+        seen = two.page.count("video")
+        await until(lambda: two.page.count("video") > seen + 25)
+        for side in (one, two):
+            await side.close()
+
+    run(scenario)
+
+
+def test_a_page_may_take_its_time_for_the_first_answer() -> None:
+    """People think before they let a page have their camera; meanwhile others come and go."""
+
+    async def scenario() -> None:
+        offers: list[str] = []
+        states: list[str] = []
+        bridge = Bridge(
+            on_offer=offers.append,
+            on_voice=lambda frame: None,
+            on_picture=lambda frame: None,
+            on_keyframe_wanted_of=lambda member: None,
+            on_state=lambda state, sentence: states.append(state),
+        )
+        bridge.member_added("a", "A")
+        await bridge.offer()
+        bridge.member_removed("a")
+        bridge.member_added("b", "B")
+        page = StandIn()
+        await bridge.answer(await page.answer(offers[0]))
+        assert len(offers) == 2
+        assert not bridge.stats()["out"]["b"]["live"]
+        await bridge.answer(await page.answer(offers[1]))
+        assert bridge.stats()["out"]["b"]["live"]
+        await until(lambda: states == ["connected"])
+        await page.close()
+        await until(lambda: states == ["connected", "gone"])
+        await bridge.close()
 
     run(scenario)
 

@@ -137,9 +137,15 @@ def test_what_cannot_be_played_is_said_before_the_meeting(
         Player(path)
 
 
-def test_a_folder_and_a_cover_image_cannot_be_played(tmp_path: Path) -> None:
+def test_a_folder_cannot_be_played(tmp_path: Path) -> None:
     with pytest.raises(CannotPlay, match="cannot be played"):
         Player(tmp_path)
+
+
+def test_a_film_with_more_pictures_than_needed_is_thinned_out(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mkv", 1.0, size=(320, 240), per_s=60)
+    frames = asyncio.run(play_through(source, tmp_path / "out"))
+    assert 18 <= len(frames) <= 27
 
 
 def test_a_place_that_cannot_be_written_is_said_before_the_meeting(tmp_path: Path) -> None:

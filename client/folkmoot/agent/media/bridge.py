@@ -45,7 +45,6 @@ from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 VOICE_BITRATE = 24_000  # 60 bytes in 20 ms
 PICTURE_BITRATE = 400_000
 VOICE_PACKET_OVERHEAD = 20_000  # bits a second of headers that a browser counts into its estimate
-ANSWER_TIMEOUT_S = 15.0  # a page that has not answered by then gets the next offer
 KEY_FRAME_INTERVAL_S = 0.3  # between requests to the page, and to one remote member
 REPORT_INTERVAL_S = 1.0
 CHECKS_TIMEOUT_S = 30.0  # browsers check the path every few seconds (RFC 7675)
@@ -94,8 +93,9 @@ class Bridge:
         self._picture_in: rtp.InStream | None = None
         self._collector = rtp.PictureCollector()
         self._plis_out = Limiter(KEY_FRAME_INTERVAL_S)
+        # The offer in flight, and what it offered. It has all the time it wants: before its first
+        # answer a page asks its person for the camera.
         self._pending: tuple[str, tuple[Section, ...]] | None = None
-        self._pending_timer: asyncio.TimerHandle | None = None
         self._stale = False  # what the pending or last offer says is no longer so
         self._fingerprint: bytes | None = None
         self._handles: dict[str, asyncio.TimerHandle] = {}
@@ -137,7 +137,6 @@ class Bridge:
         ):
             raise BadAnswer("the page has begun a new connection in the middle of this one")
         self._pending = None
-        self._cancel("answer")
         self._ice.remote_ufrag = answer.ufrag
         if self._fingerprint is None:
             self._fingerprint = answer.fingerprint
@@ -218,13 +217,7 @@ class Bridge:
         sdp = self._writer.write(transport, sections, rates)
         self._stale = False
         self._pending = (sdp, sections)
-        self._later("answer", ANSWER_TIMEOUT_S, self._unanswered)
         self._on_offer(sdp)
-
-    def _unanswered(self) -> None:
-        self._pending = None
-        if self._stale:
-            self._make_offer()
 
     def _renegotiate(self) -> None:
         """One offer in flight; many changes in one turn of the loop make one offer."""
