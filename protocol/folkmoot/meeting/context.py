@@ -67,3 +67,24 @@ class Context:
     def want_rooms(self, wanted: list[Wanted]) -> None:
         """These rooms and no others shall be open."""
         self.outgoing.extend(self.rooms.want(wanted))
+
+
+def make_context(
+    group_id: bytes,
+    seat: bytes,
+    key: bytes,
+    relays: tuple[Relay, ...],
+    now: float,
+    wall_s: float,
+    entropy: Callable[[int], bytes],
+) -> Context:
+    """Our side of the meeting `group_id`; `key`: 32 bytes, the private key of our leaf."""
+    return Context(
+        group_id=group_id,
+        seat=seat,
+        key=Ed25519PrivateKey.from_private_bytes(key),
+        relays=relays,
+        entropy=entropy,
+        wall_offset_s=wall_s - now,
+        rooms=RoomTable(relay.address.pin for relay in relays),
+    )

@@ -41,6 +41,7 @@ class Candidate:
     committer: bytes
     verdict: Verdict
     handshake: Handshake
+    requested: frozenset[bytes]
     state: EpochState | None
 
 
@@ -67,6 +68,7 @@ class Moved:
     verdict: Verdict
     handshake: Handshake
     committer: bytes
+    requested: frozenset[bytes]  # references of the key packages that it added
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,7 @@ class Epochs:
         handshake: Handshake,
         now: float,
     ) -> None:
+        requested = frozenset(one.reference for one in change_of(staged).adds)
         if staged.group is None:
             # Our own seat goes: there is no key schedule for us to follow and nothing to name.
             self._steps.append(Removed(verdict))
@@ -263,7 +266,7 @@ class Epochs:
         if parent is self.current and not self._agreement.add_candidate(child, committer, now):
             return
         self._candidates[child] = Candidate(
-            parent.authenticator, committer, verdict, handshake, state
+            parent.authenticator, committer, verdict, handshake, requested, state
         )
         for orphan in self._orphans.pop(child, []):
             self._stage(orphan, now)
@@ -377,7 +380,13 @@ class Epochs:
         self._agreement.set_online(self._online, now)
         self.pending.prune(after, now)
         self._steps.append(
-            Moved(before, candidate.verdict, candidate.handshake, candidate.committer)
+            Moved(
+                before,
+                candidate.verdict,
+                candidate.handshake,
+                candidate.committer,
+                candidate.requested,
+            )
         )
         for one, other in self._candidates.items():
             if other.parent == child:

@@ -6,24 +6,13 @@ in this module decides whether a change is allowed: that is the judge's, before 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from folkmoot.agreement import Naming, SendNaming
+from folkmoot.agreement import SendNaming
 from folkmoot.cells.frames import MediaKind
-from folkmoot.cells.pace import Pacer
 from folkmoot.cells.picture_format import LANES
-from folkmoot.governance import MeetingExtension
-from folkmoot.governance.evidence import Farewell, make_farewell, make_sponsor, read_evidence
-from folkmoot.meeting.beacons import BeaconMaker
-from folkmoot.meeting.chat import ChatBook
-from folkmoot.meeting.context import Context
-from folkmoot.meeting.council import Council
-from folkmoot.meeting.entrance import Entrance
+from folkmoot.governance.evidence import make_farewell, make_sponsor
 from folkmoot.meeting.epoch_state import EpochState
-from folkmoot.meeting.epochs import CommitRefused, Epochs, Moved, Offer, Removed
+from folkmoot.meeting.epochs import CommitRefused, Moved, Offer, Removed
 from folkmoot.meeting.events import (
-    Confirmed,
     EpochChanged,
     Left,
     MemberIn,
@@ -31,247 +20,37 @@ from folkmoot.meeting.events import (
     Refused,
     RosterChanged,
 )
-from folkmoot.meeting.laggards import Laggards
-from folkmoot.meeting.media import MediaPlane
+from folkmoot.meeting.hearing import Hearing
 from folkmoot.meeting.pending import Request
-from folkmoot.meeting.presence import Presence
 from folkmoot.meeting.records import (
-    Beacon,
     Handshake,
     ItemKind,
     KeyFrameWanted,
     RecordKind,
     Showing,
-    Signed,
     sign_statement,
 )
-from folkmoot.meeting.rooms import COUNCIL, DOOR, VOICE, Lane, Wanted
+from folkmoot.meeting.rooms import COUNCIL
 from folkmoot.meeting.save import Saved
-from folkmoot.meeting.signalling import Signalling
 from folkmoot.wire import codec
-from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.labels import Sign
-from folkmoot.wire.lanes import Direction, LaneSlot
 
 CHECK_EVERY_S = 0.5
 FAREWELL_WAIT_S = 3.0  # for somebody to commit our farewell; then we go all the same
+NOBODY_S = 3.0  # with the 5 s after which somebody is away: long after a relay's restart
 STEPS_MAX = 64  # done in one go
-PICTURES_MAX = 64  # rooms of others' pictures open at once
 
 
-@dataclass(slots=True)
-class Departure:
-    """We said farewell."""
-
-    deadline: float
-
-
-class Inside:
+class Inside(Hearing):
     """What a member does while it is in the meeting."""
 
-    def __init__(
-        self,
-        context: Context,
-        state: EpochState,
-        extension: MeetingExtension,
-        *,
-        name: str,
-        inviter_key: bytes | None,
-        now: float,
-        seals: bool = True,
-        beacon_after_ms: int = 0,
-    ) -> None:
-        """`inviter_key`: who must confirm our epoch before we are heard and seen; None for the
-        founder and for one who comes back."""
-        self.context = context
-        self.extension = extension
-        self.name = name
-        self.inviter_key = inviter_key
-        self.epochs = Epochs(
-            state, seat=context.seat, charter=extension.charter, now=now, seals=seals
-        )
-        self.presence = Presence(context.seat, context.group_id)
-        self.council = Council(context.entropy)
-        self.signalling = Signalling(context.entropy)
-        self.chat = ChatBook(context.seat)
-        members = len(state.roster)
-        council_lane, voice_lane = extension.lane(LaneSlot.COUNCIL), extension.lane(LaneSlot.VOICE)
-        picture_lane = extension.lane(LaneSlot.PICTURE)
-        assert council_lane is not None and voice_lane is not None  # the extension's own promise
-        self._council_lane = council_lane
-        self._council_pacer = Pacer(1 / council_lane.cells_per_s(members), now)
-        pictures = 60 if picture_lane is None else picture_lane.cells_per_s(members)
-        self.media = MediaPlane(context, voice_lane.cells_per_s(members), pictures, now)
-        self.entrance = Entrance(context, self.epochs, state.secrets.door)
-        self.microphone = False
-        self.hidden: set[bytes] = set()
-        self.departure: Departure | None = None
-        self.laggards = Laggards()
-        self.beacons = BeaconMaker(context, beacon_after_ms, now)
-        # While we ask for a fresh leaf we say nothing: who hears us would wait for our answers.
-        self.quiet = not seals
-        self._check_at = now
-        self._follow(now)
-
-    # -- the epoch changed
-
-    def _follow(self, now: float) -> None:
-        state = self.epochs.current
-        self.presence.follow(state)
-        self.listen_anew()
-        self._council_pacer.set_period(1 / self._council_lane.cells_per_s(len(state.roster)), now)
-        self.beacons.soon(now)
-
-    def listen_anew(self) -> None:
-        """The set of epochs that are heard changed."""
-        states = list(self.epochs.states())
-        self.signalling.follow(states)
-        self.media.follow(states, [entry.seat for entry in self.epochs.current.roster])
-        self.context.want_rooms(self.wanted_rooms())
-
-    def roots(self) -> list[bytes]:
-        """Room roots to send with, the settled one first."""
-        states = [self.epochs.current, *(one.state for one in reversed(self.epochs.kept))]
-        return list(dict.fromkeys(state.secrets.room_root for state in states))
-
-    def wanted_rooms(self) -> list[Wanted]:
-        """Every room of this meeting that we want open now."""
-        wanted: list[Wanted] = []
-        roots = list(dict.fromkeys(one.secrets.room_root for one in self.epochs.states()))
-        for relay in range(len(self.context.relays)):
-            for root in roots:
-                for lane in (COUNCIL, VOICE):
-                    wanted.append(Wanted(relay, lane, root, Direction.BOTH, "main"))
-            wanted.append(Wanted(relay, DOOR, self.entrance.room_root, Direction.BOTH, "main"))
-            root = roots[0]
-            for kind in self.media.showing():
-                lane = Lane(LaneSlot.PICTURE, self.context.seat, LANES[kind].stream)
-                wanted.append(Wanted(relay, lane, root, Direction.SEND, "show"))
-            for seat, kind in self.media.watched():
-                lane = Lane(LaneSlot.PICTURE, seat, LANES[kind].stream)
-                wanted.append(Wanted(relay, lane, root, Direction.RECEIVE, "watch"))
-        return wanted
-
-    # -- hearing
-
-    def receive(self, wanted: Wanted, cells: Sequence[bytes], now: float) -> None:
-        """Cells of one of our rooms."""
-        slot = wanted.lane.slot
-        if slot is LaneSlot.DOOR:
-            self.entrance.receive(cells, now)
-            self._after(now)
-        elif slot is LaneSlot.COUNCIL:
-            for cell in cells:
-                if (sent := self.signalling.echo_of(cell)) is not None:
-                    self.beacons.heard_echo(wanted.relay)
-                    self.chat.delivered(sent)
-                elif (plaintext := self.signalling.open(cell, now)) is not None:
-                    for kind, body in self.council.receive(plaintext, now):
-                        self._hear(kind, body, now)
-            self._after(now)
-        else:
-            self.media.receive(wanted.relay, wanted.lane, cells, now)
-
-    def _hear(self, kind: ItemKind, body: bytes, now: float) -> None:
-        wall_s = self.context.wall_s(now)
-        if kind is ItemKind.BEACON:
-            self._hear_beacon(body, now)
-        elif kind is ItemKind.HAVE:
-            self.council.receive_have(body, now, wall_s)
-        elif kind is ItemKind.LOGGED:
-            logged = self.council.receive_logged(body, now, wall_s)
-            if logged is not None:
-                self._hear_record(*logged, now)
-        elif kind is ItemKind.NAMING:
-            self._hear_naming(body, now)
-        elif kind is ItemKind.KEY_FRAME_WANTED:
-            try:
-                wanted = codec.decode(KeyFrameWanted.read, body)
-            except DecodeError:
-                return
-            if wanted.seat == self.context.seat and wanted.stream in (1, 2):
-                self.media.key_frame_wanted(MediaKind(wanted.stream), now)
-
-    def _hear_beacon(self, body: bytes, now: float) -> None:
-        beacon = self.presence.receive(body, self.epochs.states(), now)
-        if beacon is None:
-            return
-        wall_s = self.context.wall_s(now)
-        self.council.receive_digest(beacon.digest, now, wall_s)
-        self.epochs.hear(beacon.seat, beacon.epoch, beacon.authenticator, now)
-        member = self.presence.members.get(beacon.seat)
-        if (
-            self.inviter_key is not None
-            and member is not None
-            and member.key.public_bytes_raw() == self.inviter_key
-            and self.epochs.knows(beacon.authenticator)
-        ):
-            # Whoever invited us is in an epoch that we know: the roster it sees has us in it.
-            self.inviter_key = None
-            self.context.tell(Confirmed())
-        behind = next(
-            (
-                one.state
-                for one in self.epochs.kept
-                if one.state.authenticator == beacon.authenticator
-            ),
-            None,
-        )
-        if behind is not None:
-            self.laggards.answer(behind, self.epochs.current, now, wall_s)
-        self._watch(beacon, now)
-
-    def _watch(self, beacon: Beacon, now: float) -> None:
-        """Opens the pictures that somebody shows and closes those that are off."""
-        changed = False
-        for kind, flag in ((MediaKind.CAMERA, Showing.CAMERA), (MediaKind.SCREEN, Showing.SCREEN)):
-            shown = bool(beacon.showing & flag) and beacon.seat not in self.hidden
-            shown = shown and beacon.seat in self.presence.members
-            if shown and len(list(self.media.watched())) >= PICTURES_MAX:
-                continue
-            changed |= self.media.watch(beacon.seat, kind, shown, now)
-        if changed:
-            self.context.want_rooms(self.wanted_rooms())
-
-    def _hear_naming(self, body: bytes, now: float) -> None:
-        try:
-            signed = codec.decode(Signed.read, body)
-            naming = codec.decode(Naming.read, signed.content[16:])
-        except DecodeError:
-            return
-        member = self.presence.members.get(signed.seat)
-        if member is None or signed.seat == self.context.seat:
-            return
-        if signed.verified(member.key, Sign.NAMING, self.context.group_id):
-            self.epochs.receive_naming(signed.seat, naming, now)
-
-    def _hear_record(self, kind: int, body: bytes, now: float) -> None:
-        state = self.epochs.current
-        try:
-            if kind == RecordKind.HANDSHAKE:
-                self.epochs.receive_handshake(codec.decode(Handshake.read, body), now)
-                self.listen_anew()
-            elif kind == RecordKind.CONTENT:
-                self.chat.receive(body, self.epochs.states())
-            elif kind == RecordKind.FAREWELL:
-                farewell = codec.decode(read_evidence, body)
-                if isinstance(farewell, Farewell) and self.epochs.pending.say_farewell(
-                    farewell, state
-                ):
-                    self.epochs.goodbye(farewell.seat, now)
-            elif kind == RecordKind.REQUEST:
-                request = codec.decode(Request.read, body)
-                if self.epochs.pending.ask(request, state, now) is None:
-                    self.entrance.let_in(request)
-                    self.epochs.wanted(now)
-        except DecodeError:
-            # A record of a member that we cannot read: kept in the log, so that others compare
-            # equal.
-            return
+    # Until when we wait for somebody to commit our farewell.
+    departure_deadline: float | None = None
+    _nobody_since: float | None = None
 
     # -- acting
 
-    def _after(self, now: float) -> None:
+    def act(self, now: float) -> None:
         """Does what the epochs and the door came to."""
         for request in self.entrance.take_requests():
             if self.epochs.pending.ask(request, self.epochs.current, now) is None:
@@ -300,8 +79,8 @@ class Inside:
             elif isinstance(step, Moved):
                 self._moved(step, now)
             elif isinstance(step, Removed):
-                if self.departure is not None:
-                    self.departure = None
+                if self.departure_deadline is not None:
+                    self.departure_deadline = None
                     self.context.tell(Left("You left the meeting."))
             else:
                 assert isinstance(step, CommitRefused)
@@ -314,7 +93,7 @@ class Inside:
     def _moved(self, step: Moved, now: float) -> None:
         names = self.presence.names(self.name)
         self.laggards.settled(step.handshake)
-        self._follow(now)
+        self.follow(now)
         self.save(now)
         current = self.epochs.current
         for seat in step.verdict.joined:
@@ -330,7 +109,7 @@ class Inside:
         """Says that we are here, and starts what waits."""
         self.save(now)
         self.context.want_rooms(self.wanted_rooms())
-        self._after(now)
+        self.act(now)
 
     # -- content
 
@@ -365,22 +144,35 @@ class Inside:
 
     def is_lost(self, now: float) -> bool:
         """Whether the others are in an epoch that we cannot reach by ourselves."""
-        if self.departure is not None:
+        if self.departure_deadline is not None:
             return False
         held = {state.authenticator for state in self.epochs.states()}
         return self.presence.lost(self.epochs.current, held, now)
+
+    def finds_nobody(self, now: float) -> bool:
+        """Whether a relay has carried us for a while and nobody of many was heard in that time."""
+        online = self.context.rooms.open_count(COUNCIL) > 0
+        if not online or not self.alone(now) or len(self.epochs.current.roster) == 1:
+            self._nobody_since = None
+        elif self._nobody_since is None:
+            self._nobody_since = now
+        return self._nobody_since is not None and now - self._nobody_since >= NOBODY_S
+
+    def is_well(self, now: float) -> bool:
+        """Whether nothing has to be asked for at the door."""
+        return not self.needs_leaf and not self.is_lost(now) and not self.finds_nobody(now)
 
     def catch_up(self, handshake: Handshake, now: float) -> None:
         """A commit that we missed, from somebody at the door."""
         self.epochs.receive_handshake(handshake, now)
         self.listen_anew()
-        self._after(now)
+        self.act(now)
 
     def come_back(self, state: EpochState, now: float) -> None:
         """Takes over an epoch in which our seat has a fresh leaf."""
         self.quiet = False
         self.epochs.replace(state, now)
-        self._follow(now)
+        self.follow(now)
         self.settle_in(now)
         self.chat.retry(self.epochs.states())
         self._send_content(now)
@@ -389,10 +181,10 @@ class Inside:
         """A relay opened or lost a room, or we show something else."""
         self.epochs.set_online(self.context.rooms.open_count(COUNCIL) > 0, now)
         self.context.want_rooms(self.wanted_rooms())
-        self._after(now)
+        self.act(now)
 
-    def alone_for(self, now: float) -> bool:
-        """Whether nobody else was heard for long although a relay carries us."""
+    def alone(self, now: float) -> bool:
+        """Whether nobody else is heard although a relay carries us."""
         others = [one for one in self.presence.members.values() if one.seat != self.context.seat]
         return self.context.rooms.open_count(COUNCIL) > 0 and not any(
             one.here(now) for one in others
@@ -401,7 +193,7 @@ class Inside:
     def refresh(self, now: float) -> None:
         """Leaves the epoch of a saved state by a commit of our own: there is nobody to ask."""
         self.epochs.refresh(wall_s=self.context.wall_s(now), now=now, entropy=self.context.entropy)
-        self._after(now)
+        self.act(now)
 
     # -- people's wishes
 
@@ -439,11 +231,11 @@ class Inside:
         self.entrance.let_in(request)
         self._publish(RecordKind.REQUEST, request.encode(), now)
         self.epochs.wanted(now)
-        self._after(now)
+        self.act(now)
 
     def leave(self, now: float) -> None:
         """Says farewell; when we are alone there is nobody to say it to."""
-        if self.departure is not None:
+        if self.departure_deadline is not None:
             return
         entry = self.epochs.current.entry_of(self.context.seat)
         assert entry is not None
@@ -455,19 +247,19 @@ class Inside:
             self.context.key, self.context.group_id, self.context.seat, entry.leaf_hash
         )
         self._publish(RecordKind.FAREWELL, farewell.encode(), now)
-        self.departure = Departure(now + FAREWELL_WAIT_S)
+        self.departure_deadline = now + FAREWELL_WAIT_S
 
     # -- time
 
     def handle_timer(self, now: float) -> None:
-        if self.departure is not None and now >= self.departure.deadline:
-            self.departure = None
+        if self.departure_deadline is not None and now >= self.departure_deadline:
+            self.departure_deadline = None
             self.context.tell(Left("You left the meeting; nobody confirmed it."))
             return
         self.epochs.set_online(self.context.rooms.open_count(COUNCIL) > 0, now)
         before = {one.authenticator for one in self.epochs.states()}
         self.epochs.handle_timer(now)
-        self._after(now)
+        self.act(now)
         if before != {one.authenticator for one in self.epochs.states()}:
             self.listen_anew()
         if now >= self._check_at:
@@ -492,8 +284,8 @@ class Inside:
         for due in (self.epochs.next_timer(), self.entrance.next_timer()):
             if due is not None:
                 times.append(due)
-        if self.departure is not None:
-            times.append(self.departure.deadline)
+        if self.departure_deadline is not None:
+            times.append(self.departure_deadline)
         return min(times)
 
     def _say_beacon(self, now: float) -> None:
@@ -526,7 +318,7 @@ class Inside:
 
     def save(self, now: float) -> None:
         """Everything that is needed to take this seat up again."""
-        if self.departure is not None:
+        if self.departure_deadline is not None:
             return
         current = self.epochs.current
         saved = Saved(

@@ -12,13 +12,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from folkmoot import mls
 from folkmoot.cells.frames import EncodedFrame, MediaKind
-from folkmoot.governance import EXTENSION_TYPE, Charter, MeetingExtension, Relay, supported_now
+from folkmoot.governance import Charter, MeetingExtension, Relay, supported_now
 from folkmoot.governance.evidence import SEAT_BYTES
-from folkmoot.meeting.context import Context, UsageError
+from folkmoot.meeting.context import Context, UsageError, make_context
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import (
     ChatReceived,
@@ -30,22 +28,20 @@ from folkmoot.meeting.events import (
     Outgoing,
     RosterChanged,
 )
+from folkmoot.meeting.founding import found_group
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.names import clean_name, member_id, safety_code
-from folkmoot.meeting.outside import Outside, make_key_package
-from folkmoot.meeting.rooms import RoomTable
+from folkmoot.meeting.outside import Outside
 from folkmoot.meeting.save import Saved
-from folkmoot.meeting.secrets import DoorSecrets, MeetingSecrets
 from folkmoot.meeting.views import KnockView, MemberView, knocks_of, roster_of
-from folkmoot.wire.codec import DecodeError
-from folkmoot.wire.labels import SECRET_BYTES
 
 GROUP_ID_BYTES = 16
 # What a picture may use of its lane: 60 cells a second of some 1,100 bytes, less room for key
 # frames.
 PICTURE_BITRATE = 400_000
 LOST_CHECK_EVERY_S = 1.0
+ALONE_S = 20.0  # nobody answered at the door: the seat's owner goes on alone
 
 
 class Phase(enum.Enum):
@@ -66,6 +62,7 @@ class Meeting:
         self._invite: Invite | None = None
         self._invite_cache: tuple[bytes, str] | None = None
         self._lost_check_at = 0.0
+        self._alone_since: float | None = None
 
     # -- beginning
 
@@ -84,26 +81,11 @@ class Meeting:
         why = supported_now(charter)
         if why is not None:
             raise UsageError(why)
-        try:
-            extension = MeetingExtension(charter, tuple(relays))
-        except DecodeError as error:
-            raise UsageError(f"These relays cannot carry a meeting: {error}.") from None
-        group_id, seat = entropy(GROUP_ID_BYTES), entropy(SEAT_BYTES)
-        key = entropy(32)
-        bundle = make_key_package(seat, key, entropy)
-        group = mls.Group.create(
-            mls.SUITE_X25519_AES128,
-            group_id,
-            bundle,
-            [mls.Extension(EXTENSION_TYPE, extension.encode())],
-            entropy=entropy,
+        group_id, seat, key = entropy(GROUP_ID_BYTES), entropy(SEAT_BYTES), entropy(32)
+        state, extension = found_group(
+            group_id, seat, key, charter, relays, tick=int(wall_s), entropy=entropy
         )
-        tick = int(wall_s)
-        door = DoorSecrets(entropy(SECRET_BYTES), entropy(SECRET_BYTES))
-        fresh = bytes(SECRET_BYTES)  # filled from the epoch's exporter
-        secrets = MeetingSecrets(fresh, fresh, tick, False, tick, seat, door)
-        state = EpochState(group, secrets.after_commit(group.export))
-        context = _context(group_id, seat, key, tuple(relays), now, wall_s, entropy)
+        context = make_context(group_id, seat, key, tuple(relays), now, wall_s, entropy)
         meeting = cls(context, clean_name(name))
         meeting._enter(state, extension, inviter_key=None, now=now)
         return meeting
@@ -124,7 +106,7 @@ class Meeting:
         if why is not None:
             raise UsageError(why)
         seat, key = entropy(SEAT_BYTES), entropy(32)
-        context = _context(invite.group_id, seat, key, invite.relays, now, wall_s, entropy)
+        context = make_context(invite.group_id, seat, key, invite.relays, now, wall_s, entropy)
         meeting = cls(context, clean_name(name))
         meeting._invite = invite
         meeting._outside = Outside.of_invite(context, invite, meeting.name, key, now)
@@ -144,7 +126,7 @@ class Meeting:
         Raises MlsError when the saved state is damaged."""
         group = mls.Group.load(saved.group)
         state = EpochState(group, saved.secrets)
-        context = _context(
+        context = make_context(
             group.group_id,
             saved.seat,
             group.signature_private,
@@ -188,9 +170,10 @@ class Meeting:
         if self._inside.inviter_key is None:
             self._context.tell(Confirmed())
 
-    def _return(self, now: float) -> None:
-        """Asks at the door for a fresh leaf in our seat."""
+    def _return(self, now: float, *, quiet: bool = True) -> None:
+        """Asks at the door for what we missed, or for a fresh leaf in our seat."""
         assert self._inside is not None
+        self._inside.quiet = quiet
         self._outside = Outside.of_member(self._context, self._inside, now)
         self._context.want_rooms(self._inside.wanted_rooms())
 
@@ -223,9 +206,32 @@ class Meeting:
                 self._lost_check_at = now + LOST_CHECK_EVERY_S
                 if self._inside.is_lost(now):
                     self._return(now)
+                elif self._inside.finds_nobody(now):
+                    # Perhaps they are all away; perhaps we missed so much that we cannot hear them.
+                    self._return(now, quiet=False)
+            self._refresh_if_alone(now)
         if self._outside is not None:
             self._outside.handle_timer(now)
             self._progress(now)
+
+    def _refresh_if_alone(self, now: float) -> None:
+        """One that came back and finds nobody to ask leaves its saved epoch by itself."""
+        inside = self._inside
+        if inside is None or not inside.needs_leaf:
+            self._alone_since = None
+            return
+        if not inside.alone(now):
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+        members = len(inside.epochs.current.roster)
+        wait = 0.0 if members == 1 else ALONE_S
+        if self._alone_since is not None and now - self._alone_since >= wait:
+            self._alone_since = None
+            inside.refresh(now)
+            if not inside.needs_leaf:
+                self._outside, inside.quiet = None, False
+                self._arrived(inside.epochs.current)
 
     def next_timer(self) -> float | None:
         """When `handle_timer` is due."""
@@ -252,16 +258,13 @@ class Meeting:
         """The door answered."""
         outside = self._outside
         assert outside is not None
-        if self._inside is not None and outside.caught_up:
+        if self._inside is not None:
             for handshake in outside.take_handshakes():
                 self._inside.catch_up(handshake, now)
-        if (
-            self._inside is not None
-            and not self._inside.needs_leaf
-            and not self._inside.is_lost(now)
-        ):
+        if self._inside is not None and self._inside.is_well(now):
+            # The way was found without a fresh leaf.
             self._outside = None
-            self._context.want_rooms(self._inside.wanted_rooms())
+            self._inside.quiet = False
             return
         admitted = outside.take_admitted()
         if admitted is None:
@@ -469,23 +472,3 @@ class Meeting:
             )
             self._invite_cache = (door, invite.word())
         return self._invite_cache[1]
-
-
-def _context(
-    group_id: bytes,
-    seat: bytes,
-    key: bytes,
-    relays: tuple[Relay, ...],
-    now: float,
-    wall_s: float,
-    entropy: Callable[[int], bytes],
-) -> Context:
-    return Context(
-        group_id=group_id,
-        seat=seat,
-        key=Ed25519PrivateKey.from_private_bytes(key),
-        relays=relays,
-        entropy=entropy,
-        wall_offset_s=wall_s - now,
-        rooms=RoomTable(relay.address.pin for relay in relays),
-    )

@@ -1,0 +1,272 @@
+"""What travels through the door: knocks to the members, answers to one newcomer (architecture §4,
+"Lane").
+
+A knock is sealed to the door's public key, which only members can open, and an answer to a key
+that only the knock names; so neither a relay nor another holder of the invite reads who comes.
+Proof of work makes a flood cost something and orders those who wait; it admits nobody.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from folkmoot.governance.evidence import Readmission, read_evidence
+from folkmoot.meeting.records import AUTHENTICATOR_BYTES, HANDSHAKE_BYTES_MAX, NAME_BYTES_MAX
+from folkmoot.mls import MlsError, hpke
+from folkmoot.wire import codec
+from folkmoot.wire.codec import DecodeError
+
+KEY_BYTES = 32
+REFERENCE_BYTES = 32
+TAG_BYTES = 8
+NONCE_BYTES = 8
+KNOCK_VERSION = 1
+KEY_PACKAGE_BYTES_MAX = (
+    800  # with its name a knock still fits one cell, so that one cell is one knock
+)
+SEALED_BYTES_MAX = 1 << 20
+TREE_BYTES_MAX = 1 << 19
+WELCOME_BYTES_MAX = 1 << 18
+HANDSHAKES_MAX = 64
+SENTENCE_BYTES_MAX = 300
+WORK_BITS_MIN = 10  # a thousand hashes: nothing for a person, something for a flood
+WORK_BITS_MAX = 18
+_WORK_PREFIX = b"Folkmoot 1 work"
+_KNOCK_INFO = b"Folkmoot 1 knock"
+_ANSWER_INFO = b"Folkmoot 1 answer"
+_HPKE = hpke.HpkeSuite(hpke.KEM_X25519, hpke.AES_128_GCM)
+
+Entropy = Callable[[int], bytes]
+
+
+class DoorKind(enum.IntEnum):
+    """The first byte of a message."""
+
+    KNOCK = 1
+    ANSWER = 2
+    NOTICE = 3
+
+
+class AnswerKind(enum.IntEnum):
+    """The first byte of an answer's plaintext."""
+
+    WAITING = 1
+    WELCOME = 2
+    CATCH_UP = 3
+    REFUSED = 4
+    LEAF = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A member that comes back: the epoch that it is in, and its claim to a fresh leaf. `must`: it
+    cannot go on with the old one; else the commits that it missed may be enough."""
+
+    authenticator: bytes
+    readmission: Readmission
+    must: bool
+
+    def encode(self) -> bytes:
+        return self.authenticator + codec.opaque(self.readmission.encode()) + codec.u8(self.must)
+
+    @classmethod
+    def read(cls, reader: codec.Reader) -> Claim:
+        authenticator = reader.take(AUTHENTICATOR_BYTES)
+        evidence = codec.decode(read_evidence, reader.opaque(300))
+        if not isinstance(evidence, Readmission):
+            raise DecodeError("a claim without a readmission")
+        return cls(authenticator, evidence, reader.boolean())
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """`key_package`: an MLSMessage; `answer_key`: X25519 public key (32) for answers;
+    `charter_hash`: of the charter that the newcomer agrees to."""
+
+    key_package: bytes
+    name: str
+    answer_key: bytes
+    charter_hash: bytes
+    claim: Claim | None = None
+
+    def encode(self) -> bytes:
+        return (
+            codec.u8(KNOCK_VERSION)
+            + codec.opaque(self.key_package)
+            + codec.text(self.name)
+            + self.answer_key
+            + self.charter_hash
+            + codec.optional(None if self.claim is None else self.claim.encode())
+        )
+
+    @classmethod
+    def read(cls, reader: codec.Reader) -> Knock:
+        if reader.u8() != KNOCK_VERSION:
+            raise DecodeError("a knock of another version")
+        return cls(
+            key_package=reader.opaque(KEY_PACKAGE_BYTES_MAX),
+            name=reader.text(NAME_BYTES_MAX),
+            answer_key=reader.take(KEY_BYTES),
+            charter_hash=reader.take(32),
+            claim=reader.optional(Claim.read),
+        )
+
+
+def work_of(body: bytes) -> int:
+    """Leading zero bits of the hash over a knock with its nonce: the work that it shows."""
+    digest = hashlib.sha256(_WORK_PREFIX + body).digest()
+    return 256 - int.from_bytes(digest, "big").bit_length()
+
+
+def seal_knock(
+    knock: Knock, door_key: bytes, group_id: bytes, bits: int, entropy: Entropy
+) -> bytes:
+    """A knock message with at least `bits` of work. Takes 2^bits hashes on average."""
+    public = _HPKE.kem.load_public(door_key)
+    output, sealed = _HPKE.seal(public, _KNOCK_INFO + group_id, b"", knock.encode(), entropy)
+    body = codec.opaque(output) + codec.opaque(sealed)
+    nonce = int.from_bytes(entropy(NONCE_BYTES), "big")
+    bits = min(bits, WORK_BITS_MAX)
+    for _ in range(1 << (WORK_BITS_MAX + 6)):
+        nonce = (nonce + 1) % (1 << 64)
+        whole = body + codec.u64(nonce)
+        if work_of(whole) >= bits:
+            break
+    return codec.u8(DoorKind.KNOCK) + whole
+
+
+def open_knock(body: bytes, door_private: bytes, group_id: bytes) -> Knock | None:
+    """The knock in a message's body, or None."""
+    try:
+        reader = codec.Reader(body)
+        output, sealed = reader.opaque(KEY_BYTES), reader.opaque(SEALED_BYTES_MAX)
+        reader.take(NONCE_BYTES)
+        reader.finish()
+        private = _HPKE.kem.load_private(door_private)
+        plaintext = _HPKE.open(output, private, _KNOCK_INFO + group_id, b"", sealed)
+        return codec.decode(Knock.read, plaintext)
+    except (DecodeError, MlsError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitAnswer:
+    """We heard it; `position`: place among those who wait, from 1."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class WelcomeAnswer:
+    """The Welcome, and the ratchet tree of its epoch."""
+
+    welcome: bytes
+    tree: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUpAnswer:
+    """Encoded handshakes that lead from the claimed epoch to the current one, oldest first."""
+
+    handshakes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedAnswer:
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeafAnswer:
+    """The claim names a leaf that is not in the tree now: this is the hash of the seat's leaf."""
+
+    leaf_hash: bytes
+
+
+Answer = WaitAnswer | WelcomeAnswer | CatchUpAnswer | RefusedAnswer | LeafAnswer
+
+
+def _encode_answer(answer: Answer) -> bytes:
+    if isinstance(answer, WaitAnswer):
+        return codec.u8(AnswerKind.WAITING) + codec.u16(min(answer.position, 0xFFFF))
+    if isinstance(answer, WelcomeAnswer):
+        body = codec.opaque(answer.welcome) + codec.opaque(answer.tree)
+        return codec.u8(AnswerKind.WELCOME) + body
+    if isinstance(answer, CatchUpAnswer):
+        body = codec.vector(codec.opaque(one) for one in answer.handshakes)
+        return codec.u8(AnswerKind.CATCH_UP) + body
+    if isinstance(answer, RefusedAnswer):
+        return codec.u8(AnswerKind.REFUSED) + codec.text(answer.why)
+    return codec.u8(AnswerKind.LEAF) + answer.leaf_hash
+
+
+def _read_answer(reader: codec.Reader) -> Answer:
+    kind = reader.u8()
+    if kind == AnswerKind.WAITING:
+        return WaitAnswer(reader.u16())
+    if kind == AnswerKind.WELCOME:
+        return WelcomeAnswer(reader.opaque(WELCOME_BYTES_MAX), reader.opaque(TREE_BYTES_MAX))
+    if kind == AnswerKind.CATCH_UP:
+        handshakes = reader.vector(
+            lambda inner: inner.opaque(2 * HANDSHAKE_BYTES_MAX), items_max=HANDSHAKES_MAX
+        )
+        return CatchUpAnswer(tuple(handshakes))
+    if kind == AnswerKind.REFUSED:
+        return RefusedAnswer(reader.text(SENTENCE_BYTES_MAX))
+    if kind == AnswerKind.LEAF:
+        return LeafAnswer(reader.take(32))
+    raise DecodeError(f"an answer of the unknown kind {kind}")
+
+
+def answer_tag(answer_key: bytes) -> bytes:
+    """8 bytes by which a newcomer knows its own answers among others'."""
+    return hashlib.sha256(_ANSWER_INFO + answer_key).digest()[:TAG_BYTES]
+
+
+def seal_answer(answer: Answer, answer_key: bytes, group_id: bytes, entropy: Entropy) -> bytes:
+    """An answer message; MlsError when `answer_key` is no key."""
+    public = _HPKE.kem.load_public(answer_key)
+    info = _ANSWER_INFO + group_id
+    output, sealed = _HPKE.seal(public, info, b"", _encode_answer(answer), entropy)
+    return (
+        codec.u8(DoorKind.ANSWER)
+        + answer_tag(answer_key)
+        + codec.opaque(output)
+        + codec.opaque(sealed)
+    )
+
+
+def open_answer(body: bytes, answer_private: bytes, group_id: bytes) -> Answer | None:
+    """The answer in a message's body if it is for this key (32 bytes), else None."""
+    try:
+        private = _HPKE.kem.load_private(answer_private)
+        reader = codec.Reader(body)
+        if reader.take(TAG_BYTES) != answer_tag(private.public.data):
+            return None
+        output, sealed = reader.opaque(KEY_BYTES), reader.opaque(SEALED_BYTES_MAX)
+        reader.finish()
+        plaintext = _HPKE.open(output, private, _ANSWER_INFO + group_id, b"", sealed)
+        return codec.decode(_read_answer, plaintext)
+    except (DecodeError, MlsError):
+        return None
+
+
+def public_of(private: bytes) -> bytes:
+    """The X25519 public key (32 bytes) of a private one."""
+    return _HPKE.kem.load_private(private).public.data
+
+
+def encode_notice(bits: int) -> bytes:
+    """What the door asks of everybody who knocks, as a message: work of so many bits."""
+    return codec.u8(DoorKind.NOTICE) + codec.u8(bits)
+
+
+def read_notice(body: bytes) -> int | None:
+    """The bits of a notice, if they are in range. Whoever holds the invite could have sent it, so
+    it only ever raises the work, to a maximum that a person's machine does in seconds."""
+    if len(body) != 1 or not WORK_BITS_MIN <= body[0] <= WORK_BITS_MAX:
+        return None
+    return body[0]

@@ -1,0 +1,325 @@
+"""The members' side of the door: who knocks, who is let in, and what they are answered.
+
+Every member holds the door's key and hears every knock; anybody can hand out what a settled commit
+made, the committer at once and others later if the newcomer still knocks. Knocks are bounded in
+number and ordered by their work, so a flood pushes out its own cheap ones first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from folkmoot import mls
+from folkmoot.governance.charter import Admission
+from folkmoot.meeting.context import Context, UsageError
+from folkmoot.meeting.door import (
+    WORK_BITS_MAX,
+    WORK_BITS_MIN,
+    Answer,
+    CatchUpAnswer,
+    Claim,
+    DoorKind,
+    Knock,
+    LeafAnswer,
+    RefusedAnswer,
+    WaitAnswer,
+    WelcomeAnswer,
+    encode_notice,
+    open_knock,
+    public_of,
+    seal_answer,
+    work_of,
+)
+from folkmoot.meeting.door_lane import DoorLane
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.epochs import Epochs, Moved
+from folkmoot.meeting.events import Knocked, KnockGone
+from folkmoot.meeting.laggards import Laggards
+from folkmoot.meeting.names import clean_name
+from folkmoot.meeting.pending import Request
+from folkmoot.meeting.secrets import DoorSecrets
+
+KNOCKS_MAX = 128
+KNOCK_SILENT_S = 10.0  # who knocks no more has gone
+ANSWER_EVERY_S = 2.0  # to one newcomer
+OTHERS_AFTER_S = 1.5  # a member's rank in the answering order, times this
+CATCH_UP_S = 6.0  # for the missed commits to be enough, before a fresh leaf is made
+RECENT_S = 10.0
+NEW_KNOCKS_MAX = 40  # in RECENT_S, before the door asks for twice the work
+NOTICE_EVERY_S = 1.0
+WELCOMES_MAX = 64  # settled commits whose newcomers can still be answered
+SEEN_MAX = 4096
+
+
+@dataclass(slots=True)
+class Caller:
+    """One who knocks."""
+
+    id: str
+    knock: Knock
+    view: mls.KeyPackageView
+    work: int
+    since: float
+    heard_at: float
+    answered_at: float = -ANSWER_EVERY_S
+    admitted: bool = False
+    told: bool = False
+    refused: str | None = None
+
+
+@dataclass(slots=True)
+class Entrance:
+    """One member's part of the door."""
+
+    context: Context
+    epochs: Epochs
+    laggards: Laggards
+    secrets: DoorSecrets
+    now: float
+    lane: DoorLane = field(init=False)
+    bits: int = WORK_BITS_MIN
+    _callers: dict[str, Caller] = field(default_factory=dict)
+    _requests: list[Request] = field(default_factory=list)
+    _welcomes: dict[bytes, tuple[bytes, EpochState, float]] = field(default_factory=dict)
+    _bad: dict[bytes, None] = field(default_factory=dict)
+    _recent: list[float] = field(default_factory=list)
+    _notice_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.lane = DoorLane(self.context, self.secrets.secret, self.now)
+
+    @property
+    def room_root(self) -> bytes:
+        return self.lane.room_root
+
+    @property
+    def door_key(self) -> bytes:
+        """X25519 public key (32 bytes) for invites."""
+        return public_of(self.secrets.private)
+
+    # -- hearing
+
+    def receive(self, cells: Sequence[bytes], now: float) -> None:
+        """Cells of the door room."""
+        for message in self.lane.receive(cells, now):
+            if message[:1] == bytes((DoorKind.KNOCK,)):
+                self._hear_knock(message[1:], now)
+
+    def _hear_knock(self, body: bytes, now: float) -> None:
+        name = hashlib.sha256(body).digest()[:16]
+        caller = self._callers.get(name.hex())
+        if caller is not None:
+            caller.heard_at = now
+            if caller.knock.claim is not None and not caller.admitted:
+                self._welcome_caller(caller, now)
+            self._answer(caller, now)
+            return
+        if name in self._bad:
+            return
+        work = work_of(body)
+        if work < self.bits:
+            self._ask_for_work(now)
+            return
+        knock = open_knock(body, self.secrets.private, self.context.group_id)
+        view = None
+        if knock is not None:
+            try:
+                view = mls.parse_key_package(knock.key_package)
+            except mls.MlsError:
+                knock = None
+        if view is not None and view.identity == self.context.seat:
+            view = None  # our own claim, come back from the relay
+        if knock is None or view is None:
+            if len(self._bad) >= SEEN_MAX:
+                self._bad.pop(next(iter(self._bad)))
+            self._bad[name] = None
+            return
+        self._recent = [one for one in self._recent if now - one < RECENT_S][-4 * NEW_KNOCKS_MAX :]
+        self._recent.append(now)
+        if len(self._recent) > NEW_KNOCKS_MAX << (self.bits - WORK_BITS_MIN):
+            self.bits = min(self.bits + 1, WORK_BITS_MAX)
+        elif len(self._recent) < NEW_KNOCKS_MAX // 4:
+            self.bits = max(self.bits - 1, WORK_BITS_MIN)
+        caller = Caller(name.hex(), knock, view, work, now, now)
+        if not self._make_place(caller):
+            return
+        self._callers[caller.id] = caller
+        self._welcome_caller(caller, now)
+        self._answer(caller, now)
+
+    def _make_place(self, caller: Caller) -> bool:
+        """Room for one more: of one seat only the newest knock stays, then the least work goes."""
+        for one in [x for x in self._callers.values() if x.view.identity == caller.view.identity]:
+            del self._callers[one.id]
+            caller.since = min(caller.since, one.since)
+            if one.told:
+                self.context.tell(KnockGone(one.id))
+        if len(self._callers) < KNOCKS_MAX:
+            return True
+        waiting = [one for one in self._callers.values() if not one.admitted]
+        least = min(waiting, key=lambda one: (one.work, -one.since), default=None)
+        if least is None or (least.work, -least.since) >= (caller.work, -caller.since):
+            return False
+        self._drop(least)
+        return True
+
+    def _drop(self, caller: Caller) -> None:
+        del self._callers[caller.id]
+        if caller.told:
+            self.context.tell(KnockGone(caller.id))
+
+    def _ask_for_work(self, now: float) -> None:
+        if now - self._notice_at >= NOTICE_EVERY_S:
+            self._notice_at = now
+            self.lane.send(encode_notice(self.bits))
+
+    def _welcome_caller(self, caller: Caller, now: float) -> None:
+        """What becomes of a new knock: a claim is judged by its evidence, anybody else asks."""
+        state, knock = self.epochs.current, caller.knock
+        claim = knock.claim
+        if claim is not None:
+            entry = state.entry_of(caller.view.identity)
+            if entry is None:
+                caller.refused = "This meeting has no such member any more: ask to be invited anew."
+            elif entry.leaf_hash == claim.readmission.leaf_hash:
+                way = self.laggards.way_from(claim.authenticator)
+                if way and not claim.must and now - caller.since < CATCH_UP_S:
+                    return
+                if claim.authenticator == state.authenticator and not claim.must:
+                    return  # it is where we are, and has only not heard us yet
+                caller.admitted = True
+                self._requests.append(Request(knock.key_package, claim.readmission))
+        elif self.epochs.charter.admission is Admission.OPEN:
+            caller.admitted = True
+            self._requests.append(Request(knock.key_package, None))
+        elif state.entry_of(caller.view.identity) is None:
+            caller.told = True
+            self.context.tell(Knocked(caller.id, clean_name(knock.name)))
+
+    # -- answering
+
+    def _answer(self, caller: Caller, now: float) -> None:
+        if now - caller.answered_at < ANSWER_EVERY_S:
+            return
+        answer = self._answer_to(caller, now)
+        if answer is None:
+            return
+        caller.answered_at = now
+        try:
+            message = seal_answer(
+                answer, caller.knock.answer_key, self.context.group_id, self.context.entropy
+            )
+        except mls.MlsError:
+            self._drop(caller)
+            return
+        self.lane.send(message)
+
+    def _answer_to(self, caller: Caller, now: float) -> Answer | None:
+        welcome = self._welcomes.get(caller.view.ref)
+        if welcome is not None:
+            message, state, not_before = welcome
+            if now < not_before:
+                return None
+            return WelcomeAnswer(message, state.group.ratchet_tree())
+        if caller.refused is not None:
+            return RefusedAnswer(caller.refused)
+        claim = caller.knock.claim
+        if claim is not None:
+            return self._answer_to_claim(caller, claim) if self._is_turn(caller, now) else None
+        if not self._is_turn(caller, now):
+            return None
+        order = sorted(self._callers.values(), key=lambda one: (-one.work, one.since))
+        return WaitAnswer(order.index(caller) + 1)
+
+    def _answer_to_claim(self, caller: Caller, claim: Claim) -> Answer | None:
+        entry = self.epochs.current.entry_of(caller.view.identity)
+        if entry is not None and entry.leaf_hash != claim.readmission.leaf_hash:
+            return LeafAnswer(entry.leaf_hash)
+        way = self.laggards.way_from(claim.authenticator)
+        return CatchUpAnswer(tuple(one.encode() for one in way)) if way else None
+
+    def _is_turn(self, caller: Caller, now: float) -> bool:
+        """One member answers at once, the next a while later, so that a newcomer gets an answer
+        from somebody and not from all: which one is drawn by the knock."""
+        seats = sorted(
+            (entry.seat for entry in self.epochs.current.roster),
+            key=lambda seat: hashlib.sha256(seat + caller.id.encode()).digest(),
+        )
+        rank = min(seats.index(self.context.seat), 5)
+        return now >= caller.since + rank * OTHERS_AFTER_S
+
+    # -- what became of them
+
+    def take_requests(self) -> list[Request]:
+        """Requests of those who need nobody's leave."""
+        requests, self._requests = self._requests, []
+        return requests
+
+    def knocking(self, knock: str) -> tuple[bytes, bytes]:
+        """Key package and reference of one who knocks; UsageError when there is no such knock."""
+        caller = self._callers.get(knock)
+        if caller is None or not caller.told:
+            raise UsageError("Nobody knocks under this name any more.")
+        return caller.knock.key_package, caller.view.ref
+
+    def let_in(self, request: Request) -> None:
+        """Some member let in whoever has this key package."""
+        for caller in self._callers.values():
+            if caller.knock.key_package == request.key_package:
+                caller.admitted, caller.refused = True, None
+                self._untell(caller)
+
+    def refuse(self, knock: str) -> None:
+        """We do not let them in, and say so; another member still may."""
+        caller = self._callers.get(knock)
+        if caller is None:
+            raise UsageError("Nobody knocks under this name any more.")
+        caller.refused = "Somebody inside said no."
+        caller.answered_at = -ANSWER_EVERY_S
+        self._untell(caller)
+
+    def _untell(self, caller: Caller) -> None:
+        if caller.told:
+            caller.told = False
+            self.context.tell(KnockGone(caller.id))
+
+    def settled(self, step: Moved, state: EpochState, now: float) -> None:
+        """A commit settled: its newcomers are answered, by its committer first."""
+        if step.handshake.welcome:
+            own = step.committer == self.context.seat
+            seats = [entry.seat for entry in state.roster]
+            rank = 0 if own else 1 + min(seats.index(self.context.seat), 5)
+            not_before = now + rank * OTHERS_AFTER_S
+            for waiting in step.requested:
+                if len(self._welcomes) >= WELCOMES_MAX:
+                    self._welcomes.pop(next(iter(self._welcomes)))
+                self._welcomes[waiting] = step.handshake.welcome, state, not_before
+            for caller in list(self._callers.values()):
+                if caller.view.ref in step.requested:
+                    self._untell(caller)
+                    caller.answered_at = -ANSWER_EVERY_S
+                    self._answer(caller, now)
+        for caller in list(self._callers.values()):
+            claim = caller.knock.claim
+            if claim is not None and caller.view.ref not in self._welcomes:
+                # The claim was made against a leaf that this commit may have changed.
+                self._welcome_caller(caller, now)
+
+    def waiting(self) -> list[tuple[str, str, float]]:
+        """Those who ask to be let in: id, name, since when; most work first."""
+        shown = [one for one in self._callers.values() if one.told]
+        shown.sort(key=lambda one: (-one.work, one.since))
+        return [(one.id, clean_name(one.knock.name), one.since) for one in shown]
+
+    def handle_timer(self, now: float) -> None:
+        for caller in list(self._callers.values()):
+            if now - caller.heard_at > KNOCK_SILENT_S:
+                self._drop(caller)
+        self.lane.handle_timer(now)
+
+    def next_timer(self) -> float | None:
+        times = [one.heard_at + KNOCK_SILENT_S + 0.001 for one in self._callers.values()]
+        due = self.lane.next_timer()
+        return min([*times, *([] if due is None else [due])], default=None)

@@ -1,0 +1,52 @@
+"""The first epoch of a meeting, and the key package of anybody who wants to be in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from folkmoot import mls
+from folkmoot.governance import EXTENSION_TYPE, Charter, MeetingExtension, Relay
+from folkmoot.meeting.context import UsageError
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.secrets import DoorSecrets, MeetingSecrets
+from folkmoot.wire.codec import DecodeError
+from folkmoot.wire.labels import SECRET_BYTES
+
+SUITE = mls.SUITE_X25519_AES128
+
+
+def make_key_package(
+    seat: bytes, key: bytes, entropy: Callable[[int], bytes]
+) -> mls.KeyPackageBundle:
+    """A key package for `seat` (16 bytes) under the Ed25519 private key `key` (32 bytes)."""
+    return mls.create_key_package(
+        SUITE, seat, entropy, signature_private=key, extension_types=(EXTENSION_TYPE,)
+    )
+
+
+def found_group(
+    group_id: bytes,
+    seat: bytes,
+    key: bytes,
+    charter: Charter,
+    relays: Sequence[Relay],
+    *,
+    tick: int,
+    entropy: Callable[[int], bytes],
+) -> tuple[EpochState, MeetingExtension]:
+    """A group of one; UsageError when the relays cannot carry a meeting."""
+    try:
+        extension = MeetingExtension(charter, tuple(relays))
+    except DecodeError as error:
+        raise UsageError(f"These relays cannot carry a meeting: {error}.") from None
+    group = mls.Group.create(
+        SUITE,
+        group_id,
+        make_key_package(seat, key, entropy),
+        [mls.Extension(EXTENSION_TYPE, extension.encode())],
+        entropy=entropy,
+    )
+    door = DoorSecrets(entropy(SECRET_BYTES), entropy(SECRET_BYTES))
+    fresh = bytes(SECRET_BYTES)  # filled from the epoch's exporter
+    secrets = MeetingSecrets(fresh, fresh, tick, False, tick, seat, door)
+    return EpochState(group, secrets.after_commit(group.export)), extension

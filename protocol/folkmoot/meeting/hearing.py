@@ -1,0 +1,258 @@
+"""What a member hears and where it goes: cells to items, items to the part that they are for.
+
+Nothing here decides whether a change is allowed: that is the judge's, in the epochs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from folkmoot.agreement import Naming
+from folkmoot.cells.frames import MediaKind
+from folkmoot.cells.pace import Pacer
+from folkmoot.cells.picture_format import LANES
+from folkmoot.governance import MeetingExtension
+from folkmoot.governance.evidence import Farewell, read_evidence
+from folkmoot.meeting.beacons import BeaconMaker
+from folkmoot.meeting.chat import ChatBook
+from folkmoot.meeting.context import Context
+from folkmoot.meeting.council import Council
+from folkmoot.meeting.entrance import Entrance
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.epochs import Epochs
+from folkmoot.meeting.events import (
+    Confirmed,
+)
+from folkmoot.meeting.laggards import Laggards
+from folkmoot.meeting.media import MediaPlane
+from folkmoot.meeting.pending import Request
+from folkmoot.meeting.presence import Presence
+from folkmoot.meeting.records import (
+    Beacon,
+    Handshake,
+    ItemKind,
+    KeyFrameWanted,
+    RecordKind,
+    Showing,
+    Signed,
+)
+from folkmoot.meeting.rooms import COUNCIL, DOOR, VOICE, Lane, Wanted
+from folkmoot.meeting.signalling import Signalling
+from folkmoot.wire import codec
+from folkmoot.wire.codec import DecodeError
+from folkmoot.wire.labels import Sign
+from folkmoot.wire.lanes import Direction, LaneSlot
+
+PICTURES_MAX = 64  # rooms of others' pictures open at once
+
+
+class Hearing(ABC):
+    """The parts of one member's meeting, and what reaches them."""
+
+    def __init__(
+        self,
+        context: Context,
+        state: EpochState,
+        extension: MeetingExtension,
+        *,
+        name: str,
+        inviter_key: bytes | None,
+        now: float,
+        seals: bool = True,
+        beacon_after_ms: int = 0,
+    ) -> None:
+        """`inviter_key`: who must confirm our epoch before we are heard and seen; None for the
+        founder and for one who comes back."""
+        self.context = context
+        self.extension = extension
+        self.name = name
+        self.inviter_key = inviter_key
+        self.epochs = Epochs(
+            state, seat=context.seat, charter=extension.charter, now=now, seals=seals
+        )
+        self.presence = Presence(context.seat, context.group_id)
+        self.council = Council(context.entropy)
+        self.signalling = Signalling(context.entropy)
+        self.chat = ChatBook(context.seat)
+        members = len(state.roster)
+        council_lane, voice_lane = extension.lane(LaneSlot.COUNCIL), extension.lane(LaneSlot.VOICE)
+        picture_lane = extension.lane(LaneSlot.PICTURE)
+        # The extension's own promise.
+        assert council_lane is not None
+        assert voice_lane is not None
+        self._council_lane = council_lane
+        self._council_pacer = Pacer(1 / council_lane.cells_per_s(members), now)
+        pictures = 60 if picture_lane is None else picture_lane.cells_per_s(members)
+        self.media = MediaPlane(context, voice_lane.cells_per_s(members), pictures, now)
+        self.laggards = Laggards()
+        self.entrance = Entrance(context, self.epochs, self.laggards, state.secrets.door, now)
+        self.microphone = False
+        self.hidden: set[bytes] = set()
+        self.beacons = BeaconMaker(context, beacon_after_ms, now)
+        # While we ask for a fresh leaf we say nothing: who hears us would wait for our answers.
+        self.quiet = not seals
+        self._check_at = now
+        self.follow(now)
+
+    # -- the epoch changed
+
+    def follow(self, now: float) -> None:
+        state = self.epochs.current
+        self.presence.follow(state)
+        self.listen_anew()
+        self._council_pacer.set_period(1 / self._council_lane.cells_per_s(len(state.roster)), now)
+        self.beacons.soon(now)
+
+    def listen_anew(self) -> None:
+        """The set of epochs that are heard changed."""
+        states = list(self.epochs.states())
+        self.signalling.follow(states)
+        self.media.follow(states, [entry.seat for entry in self.epochs.current.roster])
+        self.context.want_rooms(self.wanted_rooms())
+
+    def roots(self) -> list[bytes]:
+        """Room roots to send with, the settled one first."""
+        states = [self.epochs.current, *(one.state for one in reversed(self.epochs.kept))]
+        return list(dict.fromkeys(state.secrets.room_root for state in states))
+
+    def wanted_rooms(self) -> list[Wanted]:
+        """Every room of this meeting that we want open now."""
+        wanted: list[Wanted] = []
+        roots = list(dict.fromkeys(one.secrets.room_root for one in self.epochs.states()))
+        for relay in range(len(self.context.relays)):
+            for root in roots:
+                for lane in (COUNCIL, VOICE):
+                    wanted.append(Wanted(relay, lane, root, Direction.BOTH, "main"))
+            wanted.append(Wanted(relay, DOOR, self.entrance.room_root, Direction.BOTH, "main"))
+            root = roots[0]
+            for kind in self.media.showing():
+                lane = Lane(LaneSlot.PICTURE, self.context.seat, LANES[kind].stream)
+                wanted.append(Wanted(relay, lane, root, Direction.SEND, "show"))
+            for seat, kind in self.media.watched():
+                lane = Lane(LaneSlot.PICTURE, seat, LANES[kind].stream)
+                wanted.append(Wanted(relay, lane, root, Direction.RECEIVE, "watch"))
+        return wanted
+
+    @abstractmethod
+    def act(self, now: float) -> None:
+        """Does what came of what was heard."""
+
+    # -- hearing
+
+    def receive(self, wanted: Wanted, cells: Sequence[bytes], now: float) -> None:
+        """Cells of one of our rooms."""
+        slot = wanted.lane.slot
+        if slot is LaneSlot.DOOR:
+            # Who asks for a fresh leaf itself has nothing to answer others with.
+            if not self.quiet:
+                self.entrance.receive(cells, now)
+                self.act(now)
+        elif slot is LaneSlot.COUNCIL:
+            for cell in cells:
+                if (sent := self.signalling.echo_of(cell)) is not None:
+                    self.beacons.heard_echo(wanted.relay)
+                    self.chat.delivered(sent)
+                elif (plaintext := self.signalling.open(cell, now)) is not None:
+                    for kind, body in self.council.receive(plaintext, now):
+                        self._hear(kind, body, now)
+            self.act(now)
+        else:
+            self.media.receive(wanted.relay, wanted.lane, cells, now)
+
+    def _hear(self, kind: ItemKind, body: bytes, now: float) -> None:
+        wall_s = self.context.wall_s(now)
+        if kind is ItemKind.BEACON:
+            self._hear_beacon(body, now)
+        elif kind is ItemKind.HAVE:
+            self.council.receive_have(body, now, wall_s)
+        elif kind is ItemKind.LOGGED:
+            logged = self.council.receive_logged(body, now, wall_s)
+            if logged is not None:
+                self._hear_record(*logged, now)
+        elif kind is ItemKind.NAMING:
+            self._hear_naming(body, now)
+        elif kind is ItemKind.KEY_FRAME_WANTED:
+            try:
+                wanted = codec.decode(KeyFrameWanted.read, body)
+            except DecodeError:
+                return
+            if wanted.seat == self.context.seat and wanted.stream in (1, 2):
+                self.media.key_frame_wanted(MediaKind(wanted.stream), now)
+
+    def _hear_beacon(self, body: bytes, now: float) -> None:
+        beacon = self.presence.receive(body, self.epochs.states(), now)
+        if beacon is None:
+            return
+        wall_s = self.context.wall_s(now)
+        self.council.receive_digest(beacon.digest, now, wall_s)
+        self.epochs.hear(beacon.seat, beacon.epoch, beacon.authenticator, now)
+        member = self.presence.members.get(beacon.seat)
+        if (
+            self.inviter_key is not None
+            and member is not None
+            and member.key.public_bytes_raw() == self.inviter_key
+            and self.epochs.knows(beacon.authenticator)
+        ):
+            # Whoever invited us is in an epoch that we know: the roster it sees has us in it.
+            self.inviter_key = None
+            self.context.tell(Confirmed())
+        behind = next(
+            (
+                one.state
+                for one in self.epochs.kept
+                if one.state.authenticator == beacon.authenticator
+            ),
+            None,
+        )
+        if behind is not None:
+            self.laggards.answer(behind, self.epochs.current, now, wall_s)
+        self._watch(beacon, now)
+
+    def _watch(self, beacon: Beacon, now: float) -> None:
+        """Opens the pictures that somebody shows and closes those that are off."""
+        changed = False
+        for kind, flag in ((MediaKind.CAMERA, Showing.CAMERA), (MediaKind.SCREEN, Showing.SCREEN)):
+            shown = bool(beacon.showing & flag) and beacon.seat not in self.hidden
+            shown = shown and beacon.seat in self.presence.members
+            if shown and len(list(self.media.watched())) >= PICTURES_MAX:
+                continue
+            changed |= self.media.watch(beacon.seat, kind, shown, now)
+        if changed:
+            self.context.want_rooms(self.wanted_rooms())
+
+    def _hear_naming(self, body: bytes, now: float) -> None:
+        try:
+            signed = codec.decode(Signed.read, body)
+            naming = codec.decode(Naming.read, signed.content[16:])
+        except DecodeError:
+            return
+        member = self.presence.members.get(signed.seat)
+        if member is None or signed.seat == self.context.seat:
+            return
+        if signed.verified(member.key, Sign.NAMING, self.context.group_id):
+            self.epochs.receive_naming(signed.seat, naming, now)
+
+    def _hear_record(self, kind: int, body: bytes, now: float) -> None:
+        state = self.epochs.current
+        try:
+            if kind == RecordKind.HANDSHAKE:
+                self.epochs.receive_handshake(codec.decode(Handshake.read, body), now)
+                self.listen_anew()
+            elif kind == RecordKind.CONTENT:
+                self.chat.receive(body, self.epochs.states())
+            elif kind == RecordKind.FAREWELL:
+                farewell = codec.decode(read_evidence, body)
+                if isinstance(farewell, Farewell) and self.epochs.pending.say_farewell(
+                    farewell, state
+                ):
+                    self.epochs.goodbye(farewell.seat, now)
+            elif kind == RecordKind.REQUEST:
+                request = codec.decode(Request.read, body)
+                if self.epochs.pending.ask(request, state, now) is None:
+                    self.entrance.let_in(request)
+                    self.epochs.wanted(now)
+        except DecodeError:
+            # A record of a member that we cannot read: kept in the log, so that others compare
+            # equal.
+            return

@@ -1,0 +1,223 @@
+"""Whole meetings on a virtual clock."""
+
+from __future__ import annotations
+
+from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
+from folkmoot.meeting import events
+from simulation.meeting_world import World, agreed
+
+
+def meet(world, *names: str):
+    members = [world.found(names[0])]
+    world.run(0.5)
+    for name in names[1:]:
+        members.append(world.join(name, members[0].meeting.invite_text()))
+        world.run_until(lambda: agreed(members), 20)
+    world.run(2)
+    return members
+
+
+def test_people_come_in_one_after_the_other_and_see_the_same_code() -> None:
+    world = World(1)
+    members = meet(world, "Ann", "Bob", "Cy")
+    assert agreed(members)
+    for one in members:
+        assert [view.name for view in one.meeting.roster(world.now)][0] == one.name
+        assert {view.name for view in one.meeting.roster(world.now)} == {"Ann", "Bob", "Cy"}
+        assert one.meeting.confirmed
+
+
+def texts(member) -> list[str]:
+    return [one.text for one in member.of(events.ChatReceived)]
+
+
+def test_chat_reaches_everybody_once_on_a_lossy_network() -> None:
+    world = World(2, loss=0.2)
+    members = meet(world, "Ann", "Bob", "Cy")
+    for number in range(10):
+        for one in members:
+            world.do(one, lambda m, n=number: m.chat(f"{m.name} {n}", world.now))
+        world.run(0.3)
+    world.run_until(lambda: all(len(texts(one)) == 30 for one in members), 30)
+    for one in members:
+        assert len(set(texts(one))) == 30
+
+
+def test_who_comes_in_reads_nothing_from_before() -> None:
+    world = World(3)
+    ann, bob = meet(world, "Ann", "Bob")
+    world.do(ann, lambda m: m.chat("secret", world.now))
+    cy = world.join("Cy", bob.meeting.invite_text())
+    world.run_until(lambda: agreed([ann, bob, cy]), 20)
+    world.run(10)
+    assert texts(bob) == ["secret"]
+    assert texts(cy) == []
+
+
+def test_who_leaves_is_gone_and_reads_nothing_from_after() -> None:
+    world = World(4)
+    ann, bob, cy = meet(world, "Ann", "Bob", "Cy")
+    world.do(bob, lambda m: m.leave(world.now))
+    world.run_until(lambda: bool(bob.of(events.Left)), 5)
+    world.run(1)
+    assert agreed([ann, cy])
+    assert [view.name for view in ann.meeting.roster(world.now)] == ["Ann", "Cy"]
+    assert [one.cause for one in cy.of(events.MemberOut)] == ["left"]
+    assert bob.saved == b""
+    assert not bob.rooms
+
+
+def test_one_cut_off_for_twenty_seconds_has_every_message() -> None:
+    world = World(5)
+    ann, bob, cy = meet(world, "Ann", "Bob", "Cy")
+    world.set_link(cy, False)
+    for number in range(20):
+        world.do(ann, lambda m, n=number: m.chat(f"{n}", world.now))
+        world.run(1)
+    world.do(cy, lambda m: m.chat("from the dark", world.now))
+    assert [view.name for view in ann.meeting.roster(world.now) if not view.here] == ["Cy"]
+    world.set_link(cy, True)
+    world.run_until(lambda: len(texts(cy)) == 21 and len(texts(bob)) == 21, 20)
+    assert agreed([ann, bob, cy])
+
+
+def test_one_cut_off_while_others_come_and_go_finds_back() -> None:
+    world = World(6)
+    ann, bob, cy, dee = meet(world, "Ann", "Bob", "Cy", "Dee")
+    world.set_link(cy, False)
+    world.run(4)
+    world.do(dee, lambda m: m.leave(world.now))
+    world.run_until(lambda: bool(dee.of(events.Left)), 10)
+    world.kill(dee)
+    world.do(ann, lambda m: m.chat("dee left", world.now))
+    eve = world.join("Eve", ann.meeting.invite_text())
+    world.run_until(lambda: agreed([ann, bob, eve]), 20)
+    world.do(ann, lambda m: m.chat("eve came", world.now))
+    world.run(20)
+    world.do(cy, lambda m: m.chat("from the dark", world.now))
+    world.set_link(cy, True)
+    world.run_until(lambda: agreed([ann, bob, cy, eve]), 40)
+    world.run_until(lambda: len(texts(cy)) == 3 and len(texts(bob)) == 3, 20)
+    assert len(ann.meeting.roster(world.now)) == 4
+
+
+def test_one_whose_agent_was_killed_has_its_seat_back() -> None:
+    world = World(7)
+    ann, bob, cy = meet(world, "Ann", "Bob", "Cy")
+    seat = cy.meeting.seat
+    world.kill(cy)
+    world.run(5)
+    world.do(ann, lambda m: m.chat("while away", world.now))
+    again = world.restart(cy)
+    world.run_until(lambda: agreed([ann, bob, again]) and bool(again.of(events.Joined)), 20)
+    assert again.meeting.seat == seat
+    assert len(ann.meeting.roster(world.now)) == 3
+    assert not ann.of(events.MemberOut)
+    world.do(again, lambda m: m.chat("back", world.now))
+    world.run_until(lambda: "back" in texts(bob), 10)
+    world.run_until(lambda: "while away" in texts(again), 10)
+
+
+def test_the_founder_alone_comes_back_alone() -> None:
+    world = World(8)
+    ann = world.found("Ann")
+    world.run(2)
+    again = world.restart(ann)
+    world.run_until(lambda: bool(again.of(events.Joined)), 10)
+    bob = world.join("Bob", again.meeting.invite_text())
+    world.run_until(lambda: agreed([again, bob]), 20)
+
+
+def test_of_two_one_is_killed_and_comes_back_at_once() -> None:
+    world = World(9)
+    ann, bob = meet(world, "Ann", "Bob")
+    again = world.restart(bob)
+    took = world.run_until(lambda: agreed([ann, again]) and bool(again.of(events.Joined)), 20)
+    assert took < 10
+    ann2 = world.restart(ann)
+    world.run_until(lambda: agreed([ann2, again]) and bool(ann2.of(events.Joined)), 20)
+
+
+def test_everybody_goes_on_after_the_relay_was_away() -> None:
+    world = World(10)
+    members = meet(world, "Ann", "Bob", "Cy")
+    for one in members:
+        world.set_link(one, False)
+    world.run(8)
+    for one in members:
+        world.set_link(one, True)
+    world.do(members[0], lambda m: m.chat("still here", world.now))
+    world.run_until(lambda: all("still here" in texts(one) for one in members), 20)
+    assert agreed(members)
+    assert not any(one.of(events.MemberOut) for one in members)
+
+
+def speak(world, member, seconds: float) -> None:
+    world.do(member, lambda m: m.microphone(True, world.now))
+    for number in range(int(seconds * 50)):
+        frame = EncodedFrame(
+            MediaKind.VOICE, Codec.OPUS, True, number * 20_000, (bytes([number % 251]) * 60,)
+        )
+        world.at(
+            world.now + number * 0.02,
+            lambda f=frame: world.do(member, lambda m: m.voice(f, world.now)),
+        )
+
+
+def test_voice_is_heard_without_a_gap_while_members_come_and_go() -> None:
+    world = World(11)
+    ann, bob, cy = meet(world, "Ann", "Bob", "Cy")
+    speak(world, ann, 12)
+    world.run(2)
+    dee = world.join("Dee", bob.meeting.invite_text())
+    world.run(4)
+    world.do(bob, lambda m: m.leave(world.now))
+    world.run(8)
+    assert agreed([ann, cy, dee])
+    frames = [one.frame.payloads[0][0] for one in cy.of(events.FrameReceived)]
+    assert frames == [number % 251 for number in range(600)]
+
+
+def test_speaking_or_silent_a_member_sends_the_same_number_of_cells() -> None:
+    world = World(12)
+    ann, bob = meet(world, "Ann", "Bob")
+    speak(world, ann, 60)
+    before = ann.sent, bob.sent
+    world.run(60)
+    sent = ann.sent - before[0], bob.sent - before[1]
+    assert abs(sent[0] - sent[1]) <= 2
+    assert sent[0] > 60 * 30
+
+
+def picture(number: int, key: bool) -> EncodedFrame:
+    payloads = tuple(bytes([0x10 if not n else 0]) + bytes([number % 256]) * 900 for n in range(2))
+    return EncodedFrame(MediaKind.CAMERA, Codec.VP8, key, number * 50_000, payloads)
+
+
+def test_a_late_newcomer_gets_a_picture_from_its_key_frame_on() -> None:
+    world = World(13)
+    ann, bob = meet(world, "Ann", "Bob")
+    world.do(ann, lambda m: m.show(MediaKind.CAMERA, True, world.now))
+    state = {"n": 0}
+
+    def shoot() -> None:
+        key = state["n"] == 0 or bool(ann.of(events.KeyFrameNeeded)[state.get("seen", 0) :])
+        state["seen"] = len(ann.of(events.KeyFrameNeeded))
+        frame = picture(state["n"], key)
+        world.do(ann, lambda m: m.picture(frame, world.now))
+        state["n"] += 1
+        if ann.alive:
+            world.at(world.now + 0.05, shoot)
+
+    shoot()
+    world.run_until(lambda: bool(bob.of(events.FrameReceived)), 5)
+    cy = world.join("Cy", ann.meeting.invite_text())
+    world.run_until(lambda: bool(cy.of(events.Joined)), 10)
+    took = world.run_until(lambda: bool(cy.of(events.FrameReceived)), 5)
+    assert took < 2
+    assert cy.of(events.FrameReceived)[0].frame.key
+    world.do(ann, lambda m: m.show(MediaKind.CAMERA, False, world.now))
+    world.run(3)
+    seen = len(cy.of(events.FrameReceived))
+    world.run(2)
+    assert len(cy.of(events.FrameReceived)) == seen
