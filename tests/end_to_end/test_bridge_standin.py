@@ -102,8 +102,11 @@ def test_sound_and_picture_cross_both_ways() -> None:
         # once.
         keys = sum(frame.key for frame in one.pictures)
         seen = two.page.count("video")
+        asked = one.bridge.stats()["plis_to_page"]
         one.drop_picture = True
         await until(lambda: sum(frame.key for frame in one.pictures) > keys)
+        assert two.wanted
+        assert one.bridge.stats()["plis_to_page"] > asked
         await until(lambda: two.page.count("video") > seen + 10)
         for side in (one, two):
             await side.close()
@@ -167,8 +170,10 @@ def test_what_gets_lost_between_page_and_agent_is_made_good() -> None:
         assert isinstance(one.bridge, Lossy)
         assert isinstance(two.bridge, Lossy)
         # From the page: the agent holds back what refers to the missing packet, and asks at once.
+        asked = one.bridge.stats()["plis_to_page"]
         keys = sum(frame.key for frame in one.pictures)
         one.bridge.lose_one = True
+        await until(lambda: one.bridge.stats()["plis_to_page"] > asked)
         await until(lambda: sum(frame.key for frame in one.pictures) > keys)
         assert one.bridge.stats()["picture_frames_dropped"] > 0
         # To the page: what it says it misses is sent again.
