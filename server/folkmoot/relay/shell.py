@@ -43,6 +43,7 @@ class Relay:
         self.core = RelayCore(pin, os.urandom, self._loop.time(), tick_s=tick_s)
         self._sockets: dict[int, Socket] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due: float | None = None
         self._sums = self._snapshot()
         self._sums_at = self._loop.time()
 
@@ -128,9 +129,11 @@ class Relay:
                 socket.close_with(out.code, out.sentence)
         due = self.core.next_timer()
         if self._timer is not None:
-            if due == self._timer.when():
+            if due == self._timer_due:
                 return
             self._timer.cancel()
+        # Kept beside the handle: for what is due already, uvloop gives one that knows no moment.
+        self._timer_due = due
         self._timer = None if due is None else self._loop.call_at(due, self._on_timer)
 
     def _on_timer(self) -> None:
