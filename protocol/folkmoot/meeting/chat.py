@@ -16,15 +16,16 @@ from folkmoot.wire.codec import DecodeError
 
 MESSAGES_MAX = 1000  # kept to be shown
 UNOPENED_MAX = 256  # of epochs that we are not in yet
-OUTBOX_MAX = 64
+CUT_OFF_MAX = 64
 SEEN_MAX = 4096
 
 
 @dataclass(slots=True)
-class _Outgoing:
+class _CutOff:
+    """A message of ours that was written while nobody else was heard."""
+
     chat: Chat
-    sealed_in: bytes | None = None  # authenticator of the epoch
-    number: int | None = None  # of the record among those we published
+    sealed_in: bytes  # authenticator of the epoch
 
 
 class ChatBook:
@@ -36,32 +37,44 @@ class ChatBook:
         self._new: list[tuple[bytes, Chat]] = []
         self._unopened: list[bytes] = []
         self._seen: dict[bytes, None] = {}
-        self._outbox: list[_Outgoing] = []
+        self._cut_off: list[_CutOff] = []
 
-    def write(self, text: str, at_ms: int, entropy: Callable[[int], bytes]) -> None:
-        """A message of our own."""
-        chat = Chat(entropy(MESSAGE_ID_BYTES), at_ms, text)
-        self._outbox = [*self._outbox, _Outgoing(chat)][-OUTBOX_MAX:]
-        self._note(self._own, chat)
-
-    def delivered(self, number: int) -> None:
-        """What we published up to `number` came back from a relay, so it went to all."""
-        self._outbox = [one for one in self._outbox if one.number is None or one.number > number]
-
-    def publish(
+    def write(
         self,
+        text: str,
         state: EpochState,
+        *,
+        at_ms: int,
+        cut_off: bool,
         entropy: Callable[[int], bytes],
-        publish: Callable[[bytes], int],
-    ) -> None:
-        """Seals in the epoch `state` and publishes what waits: new messages, and those that no
-        relay carried before the epoch they were sealed in passed. No others: a newcomer reads
-        nothing from before."""
-        for one in self._outbox:
-            if one.sealed_in != state.authenticator:
+    ) -> bytes:
+        """A message of our own, sealed in the epoch `state`: the CONTENT record's body. `cut_off`:
+        nobody else is heard now."""
+        chat = Chat(entropy(MESSAGE_ID_BYTES), at_ms, text)
+        if cut_off:
+            self._cut_off = [*self._cut_off, _CutOff(chat, state.authenticator)][-CUT_OFF_MAX:]
+        self._note(self._own, chat)
+        return self._seal(chat, state, entropy)
+
+    @staticmethod
+    def _seal(chat: Chat, state: EpochState, entropy: Callable[[int], bytes]) -> bytes:
+        message = state.group.seal(chat.encode(), entropy=entropy)
+        return Content(state.authenticator, message).encode()
+
+    def heard_in(self, authenticator: bytes) -> None:
+        """Somebody else is in this epoch: what we sealed in it reaches them as a record."""
+        self._cut_off = [one for one in self._cut_off if one.sealed_in != authenticator]
+
+    def again(self, state: EpochState, tick: int, entropy: Callable[[int], bytes]) -> list[bytes]:
+        """Messages to publish once more in the new epoch `state`, made by a commit of wall second
+        `tick`: those that we wrote after the others had left for it. No others, as a newcomer
+        reads nothing from before."""
+        bodies = []
+        for one in self._cut_off:
+            if one.sealed_in != state.authenticator and one.chat.at_ms >= tick * 1000:
                 one.sealed_in = state.authenticator
-                message = state.group.seal(one.chat.encode(), entropy=entropy)
-                one.number = publish(Content(state.authenticator, message).encode())
+                bodies.append(self._seal(one.chat, state, entropy))
+        return bodies
 
     def receive(self, body: bytes, states: Iterable[EpochState]) -> None:
         """A CONTENT record; kept for later if its epoch is not known yet."""

@@ -30,7 +30,6 @@ class Council:
         self._inbox = Inbox(COUNCIL_RECORD_BYTES_MAX)
         self._entropy = entropy
         self._statements: dict[bytes, bytes] = {}
-        self._published = 0
 
     # -- saying
 
@@ -45,13 +44,11 @@ class Council:
         """What waits of this kind is no longer true."""
         self._statements.pop(bytes((kind,)) + about, None)
 
-    def publish(self, kind: RecordKind, body: bytes, wall_s: float) -> int:
-        """Says something that must reach everyone; gives its number among what we published."""
+    def publish(self, kind: RecordKind, body: bytes, wall_s: float) -> None:
+        """Says something that must reach everyone."""
         record = encode_record(int(wall_s), kind, body)
         self.log.add(record, wall_s)
         self._outbox.push(item(ItemKind.LOGGED, record), urgent=True)
-        self._published += 1
-        return self._published
 
     def digest(self, wall_s: float) -> bytes:
         return self.log.digest(wall_s, self._entropy)
@@ -75,11 +72,6 @@ class Council:
                 front += entries[0]
             del self._statements[key]
         return front + self._outbox.next_plaintext(PLAINTEXT_BYTES - len(front))
-
-    @property
-    def sent(self) -> int:
-        """All that we published up to this number is in cells by now; 0 while something waits."""
-        return 0 if self._outbox.size else self._published
 
     # -- hearing
 

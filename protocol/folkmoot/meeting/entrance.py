@@ -184,8 +184,7 @@ class Entrance:
             if entry is None:
                 caller.refused = "This meeting has no such member any more: ask to be invited anew."
             elif entry.leaf_hash == claim.readmission.leaf_hash:
-                way = self.laggards.way_from(claim.authenticator)
-                if way and not claim.must and now - caller.since < CATCH_UP_S:
+                if not claim.must and now - caller.since < CATCH_UP_S:
                     return
                 if claim.authenticator == state.authenticator and not claim.must:
                     return  # it is where we are, and has only not heard us yet

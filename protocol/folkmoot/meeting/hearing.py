@@ -138,6 +138,11 @@ class Hearing(ABC):
     def act(self, now: float) -> None:
         """Does what came of what was heard."""
 
+    @property
+    def online(self) -> bool:
+        """Whether any relay carries our council."""
+        return self.context.rooms.open_count(COUNCIL) > 0
+
     # -- hearing
 
     def receive(self, wanted: Wanted, cells: Sequence[bytes], now: float) -> None:
@@ -150,9 +155,8 @@ class Hearing(ABC):
                 self.act(now)
         elif slot is LaneSlot.COUNCIL:
             for cell in cells:
-                if (sent := self.signalling.echo_of(cell)) is not None:
+                if self.signalling.is_own(cell):
                     self.beacons.heard_echo(wanted.relay)
-                    self.chat.delivered(sent)
                 elif (plaintext := self.signalling.open(cell, now)) is not None:
                     for kind, body in self.council.receive(plaintext, now):
                         self._hear(kind, body, now)
@@ -187,6 +191,7 @@ class Hearing(ABC):
         wall_s = self.context.wall_s(now)
         self.council.receive_digest(beacon.digest, now, wall_s)
         self.epochs.hear(beacon.seat, beacon.epoch, beacon.authenticator, now)
+        self.chat.heard_in(beacon.authenticator)
         member = self.presence.members.get(beacon.seat)
         if (
             self.inviter_key is not None

@@ -10,6 +10,7 @@ from folkmoot.agreement import SendNaming
 from folkmoot.cells.frames import MediaKind
 from folkmoot.cells.picture_format import LANES
 from folkmoot.governance.evidence import make_farewell, make_sponsor
+from folkmoot.meeting.context import UsageError
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.epochs import CommitRefused, Moved, Offer, Removed
 from folkmoot.meeting.events import (
@@ -87,8 +88,8 @@ class Inside(Hearing):
                 self.context.tell(Refused("commit", step.why))
         self._tell_chat(now)
 
-    def _publish(self, kind: RecordKind, body: bytes, now: float) -> int:
-        return self.council.publish(kind, body, self.context.wall_s(now))
+    def _publish(self, kind: RecordKind, body: bytes, now: float) -> None:
+        self.council.publish(kind, body, self.context.wall_s(now))
 
     def _moved(self, step: Moved, now: float) -> None:
         names = self.presence.names(self.name)
@@ -102,7 +103,7 @@ class Inside(Hearing):
             self.context.tell(MemberOut(seat, names.get(seat, "somebody"), "left"))
         self.context.tell(EpochChanged(current.group.epoch, current.authenticator))
         self.chat.retry(self.epochs.states())
-        self._send_content(now)
+        self._say_again(step.verdict.tick, now)
         self.entrance.settled(step, current, now)
 
     def settle_in(self, now: float) -> None:
@@ -115,20 +116,21 @@ class Inside(Hearing):
 
     def say(self, text: str, now: float) -> None:
         """A chat message of ours to everybody."""
-        self.chat.write(text, self.context.wall_ms(now), self.context.entropy)
-        self._send_content(now)
+        if self.needs_leaf:
+            raise UsageError("You are not back in the meeting yet: wait a moment.")
+        body = self.chat.write(
+            text,
+            self.epochs.current,
+            at_ms=self.context.wall_ms(now),
+            cut_off=self.alone(now),
+            entropy=self.context.entropy,
+        )
+        self._publish(RecordKind.CONTENT, body, now)
         self._tell_chat(now)
 
-    def _send_content(self, now: float) -> None:
-        """Seals what waits in the settled epoch; what nobody had before the epoch changed,
-        again."""
-        if not self.epochs.seals:
-            return
-        self.chat.publish(
-            self.epochs.current,
-            self.context.entropy,
-            lambda body: self._publish(RecordKind.CONTENT, body, now),
-        )
+    def _say_again(self, tick: int, now: float) -> None:
+        for body in self.chat.again(self.epochs.current, tick, self.context.entropy):
+            self._publish(RecordKind.CONTENT, body, now)
 
     def _tell_chat(self, now: float) -> None:
         names = self.presence.names(self.name)
@@ -151,8 +153,7 @@ class Inside(Hearing):
 
     def finds_nobody(self, now: float) -> bool:
         """Whether a relay has carried us for a while and nobody of many was heard in that time."""
-        online = self.context.rooms.open_count(COUNCIL) > 0
-        if not online or not self.alone(now) or len(self.epochs.current.roster) == 1:
+        if not self.online or not self.alone(now) or len(self.epochs.current.roster) == 1:
             self._nobody_since = None
         elif self._nobody_since is None:
             self._nobody_since = now
@@ -175,20 +176,17 @@ class Inside(Hearing):
         self.follow(now)
         self.settle_in(now)
         self.chat.retry(self.epochs.states())
-        self._send_content(now)
+        self._say_again(0, now)
 
     def rooms_changed(self, now: float) -> None:
         """A relay opened or lost a room, or we show something else."""
-        self.epochs.set_online(self.context.rooms.open_count(COUNCIL) > 0, now)
+        self.epochs.set_online(self.online, now)
         self.context.want_rooms(self.wanted_rooms())
         self.act(now)
 
     def alone(self, now: float) -> bool:
-        """Whether nobody else is heard although a relay carries us."""
-        others = [one for one in self.presence.members.values() if one.seat != self.context.seat]
-        return self.context.rooms.open_count(COUNCIL) > 0 and not any(
-            one.here(now) for one in others
-        )
+        """Whether nobody else is heard."""
+        return not any(one.here(now) for one in self.presence.members.values())
 
     def refresh(self, now: float) -> None:
         """Leaves the epoch of a saved state by a commit of our own: there is nobody to ask."""
@@ -240,7 +238,7 @@ class Inside(Hearing):
         entry = self.epochs.current.entry_of(self.context.seat)
         assert entry is not None
         self.context.save(b"")
-        if len(self.epochs.current.roster) == 1 or not self.context.rooms.open_count(COUNCIL):
+        if len(self.epochs.current.roster) == 1 or not self.online:
             self.context.tell(Left("You left the meeting."))
             return
         farewell = make_farewell(
@@ -256,7 +254,7 @@ class Inside(Hearing):
             self.departure_deadline = None
             self.context.tell(Left("You left the meeting; nobody confirmed it."))
             return
-        self.epochs.set_online(self.context.rooms.open_count(COUNCIL) > 0, now)
+        self.epochs.set_online(self.online, now)
         before = {one.authenticator for one in self.epochs.states()}
         self.epochs.handle_timer(now)
         self.act(now)
@@ -310,8 +308,7 @@ class Inside(Hearing):
         for relay in range(len(self.context.relays)):
             room = self.context.rooms.send_handle(relay, COUNCIL, roots)
             if room is not None:
-                sent = 0 if answer is not None else self.council.sent
-                cell = self.signalling.seal(state.secrets.signalling, plaintext, sent)
+                cell = self.signalling.seal(state.secrets.signalling, plaintext)
                 self.context.send(room, (cell,))
 
     # -- keeping

@@ -220,7 +220,7 @@ class Meeting:
         if inside is None or not inside.needs_leaf:
             self._alone_since = None
             return
-        if not inside.alone(now):
+        if not inside.online or not inside.alone(now):
             self._alone_since = None
         elif self._alone_since is None:
             self._alone_since = now

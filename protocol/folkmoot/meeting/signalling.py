@@ -28,7 +28,7 @@ class Signalling:
         self._entropy = entropy
         self._near: list[bytes] = []
         self._far: list[bytes] = []
-        self._own: dict[bytes, int] = {}
+        self._own: dict[bytes, None] = {}
         self._looks = FAR_LOOKS_BURST
         self._looked_at: float | None = None
 
@@ -45,18 +45,17 @@ class Signalling:
         self._near = list(dict.fromkeys(near))
         self._far = [one for one in far if one not in self._near]
 
-    def seal(self, secret: bytes, plaintext: bytes, sent: int) -> bytes:
-        """One council cell; `sent` is given back when it returns."""
+    def seal(self, secret: bytes, plaintext: bytes) -> bytes:
+        """One council cell."""
         cell = council.seal(secret, plaintext, self._entropy)
         if len(self._own) >= OWN_SALTS_MAX:
             self._own.pop(next(iter(self._own)))
-        self._own[cell[: council.SALT_BYTES]] = sent
+        self._own[cell[: council.SALT_BYTES]] = None
         return cell
 
-    def echo_of(self, cell: bytes) -> int | None:
-        """Of a cell of ours that came back, what `seal` was given with it; None of others'
-        cells."""
-        return self._own.get(cell[: council.SALT_BYTES])
+    def is_own(self, cell: bytes) -> bool:
+        """Whether this is a cell of ours that came back: the echo."""
+        return cell[: council.SALT_BYTES] in self._own
 
     def open(self, cell: bytes, now: float) -> bytes | None:
         """The plaintext of a cell, or None when no secret that may be in use opens it."""
