@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+from end_to_end import firefox
 from folkmoot.agent.page import PageServer, bridges_of
 from page_session import OWN, FakeSession
 
@@ -467,6 +468,90 @@ def test_mute_hide_rename_invite_and_safety_code() -> None:
             await expect(state).to_have_text("Two joined since you compared.")
             await page.keyboard.press("Escape")
             await expect(button(page, "Safety code: Two joined since you compared")).to_be_visible()
+
+    run(test)
+
+
+KEEP_TRACKS = """
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wish) => {
+  const stream = await ask(wish);
+  (window.opened ??= []).push(...stream.getTracks());
+  return stream;
+};
+"""
+
+
+def test_a_camera_that_is_pulled_out_has_a_sentence_and_can_come_back() -> None:
+    async def test() -> None:
+        session = FakeSession(phase="in", others=1)
+        async with world(session) as here:
+            context = await here.browser.new_context()
+            await context.add_init_script(KEEP_TRACKS)
+            page = await context.new_page()
+            here.watch(page)
+            await page.goto(here.server.handover_url())
+            await expect(page.locator('.tile.own[data-picture="yes"]')).to_be_visible()
+            await page.evaluate(
+                "opened.filter((t) => t.kind === 'video').forEach((t) => {"
+                " t.stop(); t.dispatchEvent(new Event('ended')); })"
+            )
+            await expect(page.locator(".toast")).to_contain_text("The camera has stopped.")
+            await expect(page.locator(".tile.own")).to_have_attribute("data-picture", "no")
+            await until(lambda: session.done("camera")[-1:] == [off("camera")])
+            await button(page, "Camera is off").click()
+            await expect(page.locator('.tile.own[data-picture="yes"]')).to_be_visible()
+            await until(lambda: session.done("camera")[-1]["on"] is True)
+
+    run(test)
+
+
+def test_why_the_meeting_was_left_is_said() -> None:
+    async def test() -> None:
+        session = FakeSession(phase="in", others=1)
+        async with world(session) as here:
+            page = await here.open()
+            await expect(page.locator(".tile")).to_have_count(2)
+            session.publish({"event": "left", "why": "The disk of this machine is full."})
+            await expect(page.get_by_text("The disk of this machine is full.")).to_be_visible()
+
+    run(test)
+
+
+def test_firefox_joins_hears_and_sees(tmp_path: Path) -> None:
+    if firefox.program() is None:
+        pytest.skip(firefox.MISSING)
+
+    async def test() -> None:
+        session = FakeSession(others=1)
+        server = PageServer(session, entropy=os.urandom, bridge_factory=bridges_of(session))
+        await server.start()
+        try:
+            async with firefox.started() as fox:
+                await fox.open(server.handover_url())
+
+                async def holds(expression: str) -> None:
+                    async with asyncio.timeout(30):
+                        while not await fox.evaluate(f"Boolean({expression})"):
+                            await asyncio.sleep(0.1)
+
+                await holds("document.querySelector('.join-form button')")
+                await fox.evaluate("document.querySelector('.join-form button').click()")
+                await holds("document.querySelectorAll('.tile[data-picture=yes]').length === 2")
+
+                def plays() -> bool:
+                    figures = [] if server.stats is None else list(server.stats.members.values())
+                    return any(
+                        one.get("framesDecoded", 0) > 20 and one.get("totalAudioEnergy", 0) > 0
+                        for one in figures
+                    )
+
+                await until(plays, 30)
+                await holds("document.querySelector('.tile:not(.own)[data-speaking=yes]')")
+                picture = Path(os.environ.get("FOLKMOOT_ARTEFACTS", tmp_path)) / "page-firefox.png"
+                picture.write_bytes(await fox.screenshot())
+        finally:
+            await server.stop()
 
     run(test)
 

@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import socket as sockets
+import sys
 from collections.abc import Callable, Generator
 from importlib import resources
 from pathlib import Path
@@ -74,7 +75,9 @@ class PageServer:
         self._session = session
         self._bridge_factory = bridge_factory
         self._port = port
-        self._keys = Keys(entropy, secret)
+        # A secret of before goes with its port alone: where another program has that port now, the
+        # page may have told it the secret.
+        self._keys = Keys(entropy, secret if port else None)
         self._gone_after_s = gone_after_s
         self._handover_folder = handover_folder
         self._handovers: dict[str, HandoverFile] = {}  # by token
@@ -102,7 +105,10 @@ class PageServer:
         use."""
         listener = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM)
         try:
-            listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+            if sys.platform == "win32":  # there, address reuse would let another program join in
+                listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_EXCLUSIVEADDRUSE, 1)
+            else:
+                listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", self._port))
             listener.listen(CONNECTIONS_MAX)
         except OSError:

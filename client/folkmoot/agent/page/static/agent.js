@@ -6,7 +6,10 @@ const RETRY_MS_FIRST = 250;
 const RETRY_MS_MAX = 3000;
 const KEY = "folkmoot-secret";
 
-/** Takes the one-time token out of the address bar and gives it for the secret of this tab. @returns {Promise<string|null>} */
+/**
+ * Takes the one-time token out of the address bar and gives it for the secret of this tab.
+ * @returns {Promise<string|null>}
+ */
 export async function obtainSecret() {
   const token = location.hash.slice(1);
   if (token) history.replaceState(null, "", location.pathname);
@@ -32,14 +35,18 @@ export class AgentLine extends EventTarget {
     super();
     this.secret = secret;
     /** One number for as long as this page is loaded: it may take its own place again. */
-    this.instance = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    this.instance = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
+      byte.toString(16).padStart(2, "0"),
+    ).join("");
     /** @type {WebSocket|null} */
     this.socket = null;
     this.retry = RETRY_MS_FIRST;
     this.ended = false;
     this.known = false;
     addEventListener("pagehide", () => this.socket?.close(1000));
-    addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+    addEventListener("pageshow", (event) => {
+      if (event.persisted) location.reload();
+    });
     addEventListener("online", () => this.open());
   }
 
@@ -53,7 +60,8 @@ export class AgentLine extends EventTarget {
     const socket = new WebSocket(`ws://${location.host}/page`);
     this.socket = socket;
     this.known = false;
-    socket.onopen = () => socket.send(JSON.stringify({ do: "hello", secret: this.secret, instance: this.instance }));
+    socket.onopen = () =>
+      socket.send(JSON.stringify({ do: "hello", secret: this.secret, instance: this.instance }));
     socket.onmessage = (message) => {
       let event;
       try {
@@ -85,7 +93,10 @@ export class AgentLine extends EventTarget {
     };
   }
 
-  /** @param {Record<string, any>} message @returns {boolean} whether it went out */
+  /**
+   * @param {Record<string, any>} message
+   * @returns {boolean} whether it went out
+   */
   send(message) {
     if (!this.up) return false;
     this.socket?.send(JSON.stringify(message));

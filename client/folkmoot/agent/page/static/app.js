@@ -19,10 +19,25 @@ const LOST_MS = 60000;
 
 /** A view with a few words and perhaps a button. */
 class Plain {
-  /** @param {string} title @param {string[]} lines @param {...any} actions */
+  /**
+   * @param {string} title
+   * @param {string[]} lines
+   * @param {...any} actions
+   */
   constructor(title, lines, ...actions) {
     this.title = h("h1", { tabindex: "-1" }, title);
-    this.element = h("main", { class: "plain" }, h("div", { class: "plain-card" }, emblem(), this.title, ...lines.map((line) => h("p", {}, line)), ...actions));
+    this.element = h(
+      "main",
+      { class: "plain" },
+      h(
+        "div",
+        { class: "plain-card" },
+        emblem(),
+        this.title,
+        ...lines.map((line) => h("p", {}, line)),
+        ...actions,
+      ),
+    );
   }
 
   enter() {
@@ -48,10 +63,16 @@ export class App {
     /** @type {Record<string, boolean>} */
     this.told = {};
     this.level = 0;
-    this.meter = new LevelMeter((level) => { this.level = level; });
+    /** Why the meeting was left, where the agent says so. */
+    this.why = "";
+    this.meter = new LevelMeter((level) => {
+      this.level = level;
+    });
     this.toasts = h("div", { class: "toasts" });
     document.body.append(this.toasts);
-    this.devices.addEventListener("change", () => { this.meter.follow(this.phase === "in" ? this.devices.tracks.microphone : null); });
+    this.devices.addEventListener("change", () => {
+      this.meter.follow(this.phase === "in" ? this.devices.tracks.microphone : null);
+    });
     this.call.addEventListener("problem", (event) => this.toast(event.detail, true));
     this.line.addEventListener("event", (event) => this.heard(event.detail));
     this.line.addEventListener("up", () => this.connected());
@@ -121,6 +142,7 @@ export class App {
         this.show("other_tab");
         break;
       case "left":
+        this.why = event.why ? cleanText(event.why) : "";
         this.show("left");
         break;
       default:
@@ -129,7 +151,10 @@ export class App {
 
   /** Tells the agent what the switches are, when that changed. */
   tellSwitches() {
-    for (const [what, on] of [["microphone", this.devices.microphoneOn], ["camera", this.devices.cameraOn]]) {
+    for (const [what, on] of [
+      ["microphone", this.devices.microphoneOn],
+      ["camera", this.devices.cameraOn],
+    ]) {
       if (this.told[what] === on || !this.line.up) continue;
       if (this.devices.asking) return;
       if (this.line.send({ do: what, on })) this.told[what] = on;
@@ -175,30 +200,71 @@ export class App {
       case "in":
         return new Meeting(this);
       case "left":
-        return new Plain("You have left the meeting", ["The others go on without you. You can close this tab."]);
+        return new Plain("You have left the meeting", [
+          this.why || "The others go on without you.",
+          "You can close this tab.",
+        ]);
       case "other_tab":
-        return new Plain("The meeting is open in another tab", ["It runs in one tab at a time, so that your camera and microphone are used once."], button("Use it here", () => { if (this.line.send({ do: "take" })) announce("Moving the meeting to this tab."); }, { class: "primary large" }));
+        return new Plain(
+          "The meeting is open in another tab",
+          ["It runs in one tab at a time, so that your camera and microphone are used once."],
+          button(
+            "Use it here",
+            () => {
+              if (this.line.send({ do: "take" })) announce("Moving the meeting to this tab.");
+            },
+            { class: "primary large" },
+          ),
+        );
       case "lost":
-        return new Plain("The Folkmoot program does not answer", ["It runs on this machine, and holds the keys of the meeting. Perhaps it was closed. Start it again to come back; this page then goes on by itself, or a new one opens."], button("Try again now", () => { this.line.open(); }, { class: "primary" }));
+        return new Plain(
+          "The Folkmoot program does not answer",
+          [
+            "It runs on this machine, and holds the keys of the meeting. Perhaps it was closed. Start it again to come back; this page then goes on by itself, or a new one opens.",
+          ],
+          button(
+            "Try again now",
+            () => {
+              this.line.open();
+            },
+            { class: "primary" },
+          ),
+        );
       default:
-        return new Plain("This page has lost its key", ["The key that opens the meeting works once, and only for a minute. Start Folkmoot again, or use the tab in which the meeting is open."]);
+        return new Plain("This page has lost its key", [
+          "The key that opens the meeting works once, and only for a minute. Start Folkmoot again, or use the tab in which the meeting is open.",
+        ]);
     }
   }
 
-  /** A sentence for a few seconds. @param {string} text @param {boolean} [urgent] */
+  /**
+   * A sentence for a few seconds.
+   * @param {string} text
+   * @param {boolean} [urgent]
+   */
   toast(text, urgent = false) {
-    const element = h("div", { class: "toast" }, icon(urgent ? "warning" : "info"), h("p", {}, text), iconButton("close", "Dismiss", () => element.remove()));
+    const element = h(
+      "div",
+      { class: "toast" },
+      icon(urgent ? "warning" : "info"),
+      h("p", {}, text),
+      iconButton("close", "Dismiss", () => element.remove()),
+    );
     this.toasts.append(element);
     while (this.toasts.children.length > TOASTS_MAX) this.toasts.firstElementChild?.remove();
     announce(text, urgent);
-    setTimeout(() => { if (!element.matches(":hover, :focus-within")) element.remove(); }, TOAST_MS);
+    setTimeout(() => {
+      if (!element.matches(":hover, :focus-within")) element.remove();
+    }, TOAST_MS);
   }
 }
 
 const secret = await obtainSecret();
 if (secret) new App(secret);
 else {
-  const view = new Plain("This page needs its key", ["Folkmoot opens it with a key that works once. Start Folkmoot, and it opens the page by itself. If the meeting is open in another tab, go there."]);
+  const view = new Plain("This page needs its key", [
+    "Folkmoot opens it with a key that works once. Start Folkmoot, and it opens the page by itself. If the meeting is open in another tab, go there.",
+  ]);
   fill(/** @type {Element} */ (document.getElementById("app")), view.element);
   view.enter();
 }

@@ -6,17 +6,44 @@
  */
 
 const RESTART_MS = 1500;
-const FIGURES = ["framesDecoded", "framesDropped", "keyFramesDecoded", "freezeCount", "frameWidth", "frameHeight", "framesPerSecond", "pliCount", "nackCount"];
-const SOUND_FIGURES = ["audioLevel", "totalAudioEnergy", "totalSamplesReceived", "concealedSamples", "jitterBufferDelay", "jitterBufferEmittedCount"];
-const SENT_FIGURES = ["framesEncoded", "keyFramesEncoded", "framesSent", "bytesSent", "packetsSent", "targetBitrate"];
+const FIGURES = [
+  "framesDecoded",
+  "framesDropped",
+  "keyFramesDecoded",
+  "freezeCount",
+  "frameWidth",
+  "frameHeight",
+  "framesPerSecond",
+  "pliCount",
+  "nackCount",
+];
+const SOUND_FIGURES = [
+  "audioLevel",
+  "totalAudioEnergy",
+  "totalSamplesReceived",
+  "concealedSamples",
+  "jitterBufferDelay",
+  "jitterBufferEmittedCount",
+];
+const SENT_FIGURES = [
+  "framesEncoded",
+  "keyFramesEncoded",
+  "framesSent",
+  "bytesSent",
+  "packetsSent",
+  "targetBitrate",
+];
 
 /** The m-sections of an offer: mid, kind and direction of each, in order. @param {string} sdp */
 export function sections(sdp) {
-  return sdp.split(/\r?\nm=/).slice(1).map((section) => ({
-    kind: section.split(" ", 1)[0],
-    mid: /\na=mid:(\S+)/.exec(section)?.[1] ?? "",
-    direction: /\na=(sendrecv|sendonly|recvonly|inactive)/.exec(section)?.[1] ?? "sendrecv",
-  }));
+  return sdp
+    .split(/\r?\nm=/)
+    .slice(1)
+    .map((section) => ({
+      kind: section.split(" ", 1)[0],
+      mid: /\na=mid:(\S+)/.exec(section)?.[1] ?? "",
+      direction: /\na=(sendrecv|sendonly|recvonly|inactive)/.exec(section)?.[1] ?? "sendrecv",
+    }));
 }
 
 /** Tells "streams" when members' tracks changed, "state" when the connection did. */
@@ -58,7 +85,8 @@ export class Call extends EventTarget {
       if (!stream || connection !== this.connection) return;
       this.streams.set(stream.id, stream);
       stream.onremovetrack = () => {
-        if (!stream.getTracks().length && this.streams.get(stream.id) === stream) this.streams.delete(stream.id);
+        if (!stream.getTracks().length && this.streams.get(stream.id) === stream)
+          this.streams.delete(stream.id);
         this.#tell("streams");
       };
       event.track.onunmute = event.track.onmute = () => this.#tell("streams");
@@ -69,7 +97,9 @@ export class Call extends EventTarget {
       this.#tell("state");
       if (connection.connectionState === "failed") {
         clearTimeout(this.restart);
-        this.restart = setTimeout(() => { if (connection === this.connection) this.start(); }, RESTART_MS);
+        this.restart = setTimeout(() => {
+          if (connection === this.connection) this.start();
+        }, RESTART_MS);
       }
     };
     this.send({ do: "again" });
@@ -90,25 +120,32 @@ export class Call extends EventTarget {
   /** @param {string} sdp */
   offer(sdp) {
     const connection = this.connection;
-    this.queue = this.queue.then(async () => {
-      if (!connection || connection !== this.connection) return;
-      await connection.setRemoteDescription({ type: "offer", sdp });
-      const wanted = sections(sdp).filter((section) => section.direction === "recvonly");
-      for (const transceiver of connection.getTransceivers()) {
-        const section = wanted.find((candidate) => candidate.mid === transceiver.mid);
-        if (!section) continue;
-        const what = section.kind === "audio" ? "microphone" : "camera";
-        if (this.senders[what] && this.senders[what] !== transceiver.sender) continue;
-        transceiver.direction = "sendonly";
-        this.senders[what] = transceiver.sender;
-      }
-      await this.sync();
-      await connection.setLocalDescription();
-      if (connection === this.connection) this.send({ do: "answer", sdp: connection.localDescription?.sdp ?? "" });
-    }).catch((problem) => {
-      if (connection !== this.connection) return;
-      this.dispatchEvent(new CustomEvent("problem", { detail: `Sound and picture could not be started (${problem?.name ?? "unknown reason"}).` }));
-    });
+    this.queue = this.queue
+      .then(async () => {
+        if (!connection || connection !== this.connection) return;
+        await connection.setRemoteDescription({ type: "offer", sdp });
+        const wanted = sections(sdp).filter((section) => section.direction === "recvonly");
+        for (const transceiver of connection.getTransceivers()) {
+          const section = wanted.find((candidate) => candidate.mid === transceiver.mid);
+          if (!section) continue;
+          const what = section.kind === "audio" ? "microphone" : "camera";
+          if (this.senders[what] && this.senders[what] !== transceiver.sender) continue;
+          transceiver.direction = "sendonly";
+          this.senders[what] = transceiver.sender;
+        }
+        await this.sync();
+        await connection.setLocalDescription();
+        if (connection === this.connection)
+          this.send({ do: "answer", sdp: connection.localDescription?.sdp ?? "" });
+      })
+      .catch((problem) => {
+        if (connection !== this.connection) return;
+        this.dispatchEvent(
+          new CustomEvent("problem", {
+            detail: `Sound and picture could not be started (${problem?.name ?? "unknown reason"}).`,
+          }),
+        );
+      });
   }
 
   /** @param {boolean} allowed */
@@ -130,7 +167,8 @@ export class Call extends EventTarget {
   /** The member of each track that plays. @returns {Map<string, string>} by the track's id */
   #owners() {
     const owners = new Map();
-    for (const [member, stream] of this.streams) for (const track of stream.getTracks()) owners.set(track.id, member);
+    for (const [member, stream] of this.streams)
+      for (const track of stream.getTracks()) owners.set(track.id, member);
     return owners;
   }
 
@@ -143,7 +181,8 @@ export class Call extends EventTarget {
     if (this.state !== "connected" || !this.connection) return levels;
     const owners = this.#owners();
     for (const report of (await this.connection.getStats()).values()) {
-      if (report.type !== "inbound-rtp" || report.kind !== "audio" || typeof report.audioLevel !== "number") continue;
+      if (report.type !== "inbound-rtp" || report.kind !== "audio" || typeof report.audioLevel !== "number")
+        continue;
       const member = owners.get(report.trackIdentifier);
       if (member !== undefined) levels.set(member, report.audioLevel);
     }
@@ -182,7 +221,12 @@ export class Call extends EventTarget {
   }
 }
 
-/** @param {any} report @param {string[]} names @param {Record<string, number>} into @param {string} [prefix] */
+/**
+ * @param {any} report
+ * @param {string[]} names
+ * @param {Record<string, number>} into
+ * @param {string} [prefix]
+ */
 function keep(report, names, into, prefix = "") {
   for (const name of names) {
     const value = report[name];

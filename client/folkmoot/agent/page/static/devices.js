@@ -18,7 +18,9 @@ export class Devices extends EventTarget {
     this.wanted = { microphone: true, camera: true };
     /** @type {{microphone: string, camera: string, speaker: string}} */
     this.chosen = { microphone: "", camera: "", speaker: "" };
-    /** @type {{microphone: MediaDeviceInfo[], camera: MediaDeviceInfo[], speaker: MediaDeviceInfo[]}} */
+    /**
+     * @type {{microphone: MediaDeviceInfo[], camera: MediaDeviceInfo[], speaker: MediaDeviceInfo[]}}
+     */
     this.lists = { microphone: [], camera: [], speaker: [] };
     this.asking = false;
     try {
@@ -42,10 +44,16 @@ export class Devices extends EventTarget {
 
   /** Opens what the person wants, asking once for both where possible. */
   async open() {
-    const wants = { microphone: this.wanted.microphone && !this.tracks.microphone, camera: this.wanted.camera && !this.tracks.camera };
+    const wants = {
+      microphone: this.wanted.microphone && !this.tracks.microphone,
+      camera: this.wanted.camera && !this.tracks.camera,
+    };
     if (!wants.microphone && !wants.camera) return;
     if (!this.possible) {
-      this.problems = { microphone: "This browser cannot use a microphone here. You can join and listen.", camera: "" };
+      this.problems = {
+        microphone: "This browser cannot use a microphone here. You can join and listen.",
+        camera: "",
+      };
       this.wanted = { microphone: false, camera: false };
       this.#changed();
       return;
@@ -55,7 +63,12 @@ export class Devices extends EventTarget {
     try {
       if (wants.microphone && wants.camera) {
         try {
-          this.#take(await navigator.mediaDevices.getUserMedia({ audio: this.#constraints("microphone"), video: this.#constraints("camera") }));
+          this.#take(
+            await navigator.mediaDevices.getUserMedia({
+              audio: this.#constraints("microphone"),
+              video: this.#constraints("camera"),
+            }),
+          );
           return;
         } catch {
           // One of them may be missing or forbidden: each by itself says which.
@@ -72,14 +85,25 @@ export class Devices extends EventTarget {
   /** @param {"microphone"|"camera"} what */
   #constraints(what) {
     const device = this.chosen[what] ? { deviceId: { ideal: this.chosen[what] } } : {};
-    if (what === "camera") return { ...device, width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 24, max: 30 } };
-    return { ...device, channelCount: { ideal: 1 }, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+    if (what === "camera")
+      return { ...device, width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 24, max: 30 } };
+    return {
+      ...device,
+      channelCount: { ideal: 1 },
+      echoCancellation: true,
+      noiseSuppression: true,
+      autoGainControl: true,
+    };
   }
 
   /** @param {"microphone"|"camera"} what */
   async #one(what) {
     try {
-      this.#take(await navigator.mediaDevices.getUserMedia({ [what === "camera" ? "video" : "audio"]: this.#constraints(what) }));
+      this.#take(
+        await navigator.mediaDevices.getUserMedia({
+          [what === "camera" ? "video" : "audio"]: this.#constraints(what),
+        }),
+      );
     } catch (problem) {
       this.problems[what] = deviceProblem(problem, what);
       this.wanted[what] = false;
@@ -103,12 +127,17 @@ export class Devices extends EventTarget {
     this.#changed();
   }
 
-  /** Unplugged, or taken away by the system. @param {"microphone"|"camera"} what @param {MediaStreamTrack} track */
+  /**
+   * Unplugged, or taken away by the system.
+   * @param {"microphone"|"camera"} what
+   * @param {MediaStreamTrack} track
+   */
   #lost(what, track) {
     if (this.tracks[what] !== track) return;
     this.tracks[what] = null;
     this.wanted[what] = false;
-    this.problems[what] = `The ${what} has stopped. Perhaps it was unplugged. Choose another one, or switch it on again.`;
+    this.problems[what] =
+      `The ${what} has stopped. Perhaps it was unplugged. Choose another one, or switch it on again.`;
     this.#changed();
     this.dispatchEvent(new CustomEvent("lost", { detail: this.problems[what] }));
   }
@@ -132,7 +161,11 @@ export class Devices extends EventTarget {
     if (on && !track) await this.open();
   }
 
-  /** Another device. @param {"microphone"|"camera"|"speaker"} what @param {string} id */
+  /**
+   * Another device.
+   * @param {"microphone"|"camera"|"speaker"} what
+   * @param {string} id
+   */
   async choose(what, id) {
     this.chosen[what] = id;
     if (what !== "speaker" && this.tracks[what]) {
@@ -153,7 +186,10 @@ export class Devices extends EventTarget {
         this.lists = {
           microphone: all.filter((device) => device.kind === "audioinput"),
           camera: all.filter((device) => device.kind === "videoinput"),
-          speaker: "setSinkId" in HTMLMediaElement.prototype ? all.filter((device) => device.kind === "audiooutput") : [],
+          speaker:
+            "setSinkId" in HTMLMediaElement.prototype
+              ? all.filter((device) => device.kind === "audiooutput")
+              : [],
         };
       } catch {
         // Without a list there is nothing to choose from; the default devices still work.
@@ -193,7 +229,7 @@ export class LevelMeter {
     this.stop();
     this.track = track;
     if (!track || typeof AudioContext === "undefined") return;
-    const context = this.context = new AudioContext();
+    const context = (this.context = new AudioContext());
     const analyser = context.createAnalyser();
     analyser.fftSize = 1024;
     context.createMediaStreamSource(new MediaStream([track])).connect(analyser);

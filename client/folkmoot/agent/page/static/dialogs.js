@@ -14,32 +14,65 @@ const MODULE = 6;
 /** Draws the QR code from its rows of "0" and "1". @param {string[]} rows */
 export function qrCanvas(rows) {
   const side = rows.length + 2 * QUIET_ZONE;
-  const canvas = h("canvas", { class: "qr", width: side * MODULE, height: side * MODULE, role: "img", "aria-label": "The invite as a QR code, for the camera of a telephone" });
+  const canvas = h("canvas", {
+    class: "qr",
+    width: side * MODULE,
+    height: side * MODULE,
+    role: "img",
+    "aria-label": "The invite as a QR code, for the camera of a telephone",
+  });
   const brush = canvas.getContext("2d");
   brush.fillStyle = "#ffffff";
   brush.fillRect(0, 0, canvas.width, canvas.height);
   brush.fillStyle = "#000000";
-  rows.forEach((row, y) => Array.from(row).forEach((module, x) => {
-    if (module === "1") brush.fillRect((x + QUIET_ZONE) * MODULE, (y + QUIET_ZONE) * MODULE, MODULE, MODULE);
-  }));
+  rows.forEach((row, y) =>
+    Array.from(row).forEach((module, x) => {
+      if (module === "1")
+        brush.fillRect((x + QUIET_ZONE) * MODULE, (y + QUIET_ZONE) * MODULE, MODULE, MODULE);
+    }),
+  );
   return canvas;
 }
 
 /** @param {import("./app.js").App} app */
 export function inviteDialog(app) {
   const { invite = "", invite_qr: rows } = app.snapshot ?? {};
-  const text = h("textarea", { class: "invite-text", readonly: true, rows: "4", id: "invite-text", spellcheck: "false" });
+  const text = h("textarea", {
+    class: "invite-text",
+    readonly: true,
+    rows: "4",
+    id: "invite-text",
+    spellcheck: "false",
+  });
   text.value = invite;
   text.addEventListener("focus", () => text.select());
   const status = h("span", { role: "status", class: "quiet" });
-  return new Dialog("Invite somebody", invite ? [
-    h("p", {}, "Send this invite to the person, best by a way that others do not read. They start Folkmoot with it, and somebody here lets them in."),
-    Array.isArray(rows) && rows.length ? h("div", { class: "qr-frame" }, qrCanvas(rows)) : null,
-    h("label", { for: "invite-text", class: "small strong" }, "The invite"),
-    text,
-    h("div", { class: "row" }, button("Copy the invite", () => copy(invite, status), { class: "primary", icon: "copy" }), status),
-    h("p", { class: "quiet small" }, "It holds the addresses of the relays and the keys to knock with. Whoever has it can ask to come in, and sees nothing before somebody lets them in."),
-  ].filter(Boolean) : [h("p", {}, "There is no invite yet. It comes as soon as a relay answers.")]).open();
+  return new Dialog(
+    "Invite somebody",
+    invite
+      ? [
+          h(
+            "p",
+            {},
+            "Send this invite to the person, best by a way that others do not read. They start Folkmoot with it, and somebody here lets them in.",
+          ),
+          Array.isArray(rows) && rows.length ? h("div", { class: "qr-frame" }, qrCanvas(rows)) : null,
+          h("label", { for: "invite-text", class: "small strong" }, "The invite"),
+          text,
+          h(
+            "div",
+            { class: "row" },
+            button("Copy the invite", () => copy(invite, status), { class: "primary", icon: "copy" }),
+            status,
+          ),
+          h(
+            "p",
+            { class: "quiet small" },
+            "It holds the addresses of the relays and the keys to knock with. Whoever has it can ask to come in, and sees nothing before somebody lets them in.",
+          ),
+        ].filter(Boolean)
+      : [h("p", {}, "There is no invite yet. It comes as soon as a relay answers.")],
+  ).open();
 }
 
 /** @param {import("./app.js").App} app */
@@ -54,12 +87,30 @@ export function settingsDialog(app) {
     say(problem, app.devices.problems.microphone || app.devices.problems.camera);
   };
   app.devices.addEventListener("change", refresh);
-  const dialog = new Dialog("Camera and microphone", [
-    choice.element,
-    h("div", { class: "field" }, h("span", { class: "label" }, "How loud your microphone is"), meter.element),
-    problem,
-    h("p", { class: "quiet small" }, "Shortcuts: Alt+M microphone, Alt+V camera, Alt+C chat, Alt+P people."),
-  ], { onclose: () => { level.stop(); app.devices.removeEventListener("change", refresh); } });
+  const dialog = new Dialog(
+    "Camera and microphone",
+    [
+      choice.element,
+      h(
+        "div",
+        { class: "field" },
+        h("span", { class: "label" }, "How loud your microphone is"),
+        meter.element,
+      ),
+      problem,
+      h(
+        "p",
+        { class: "quiet small" },
+        "Shortcuts: Alt+M microphone, Alt+V camera, Alt+C chat, Alt+P people.",
+      ),
+    ],
+    {
+      onclose: () => {
+        level.stop();
+        app.devices.removeEventListener("change", refresh);
+      },
+    },
+  );
   app.devices.refresh();
   refresh();
   return dialog.open();
@@ -68,55 +119,123 @@ export function settingsDialog(app) {
 /** @param {import("./app.js").App} app */
 export function connectionDialog(app) {
   const { relays = [], charter, epoch } = app.snapshot ?? {};
-  return new Dialog("Connection and rules", [
-    h("h3", {}, "Relays"),
-    h("p", {}, addressSentence(relays)),
-    relayList(relays),
-    h("h3", {}, "The rules of this meeting"),
-    charterList(charter),
-    h("h3", {}, "What this does not protect"),
-    limitsList(),
-    epoch === undefined ? null : h("p", { class: "quiet small" }, `The keys of this meeting have been renewed ${epoch === 1 ? "once" : `${epoch} times`}.`),
-  ].filter(Boolean)).open();
+  return new Dialog(
+    "Connection and rules",
+    [
+      h("h3", {}, "Relays"),
+      h("p", {}, addressSentence(relays)),
+      relayList(relays),
+      h("h3", {}, "The rules of this meeting"),
+      charterList(charter),
+      h("h3", {}, "What this does not protect"),
+      limitsList(),
+      epoch === undefined
+        ? null
+        : h(
+            "p",
+            { class: "quiet small" },
+            `The keys of this meeting have been renewed ${epoch === 1 ? "once" : `${epoch} times`}.`,
+          ),
+    ].filter(Boolean),
+  ).open();
 }
 
-/** The meeting has other rules than the invite said: asked before anything of this person's is sent. @param {import("./app.js").App} app @param {string[]} sentences */
+/**
+ * The meeting has other rules than the invite said: asked before anything of this person's is sent.
+ * @param {import("./app.js").App} app
+ * @param {string[]} sentences
+ */
 export function charterDialog(app, sentences) {
   const dialog = new Dialog("The rules have changed", [
     h("p", {}, "Since this invite was made, the rules of the meeting have changed. New are:"),
     charterList({ sentences }),
     h("p", {}, "Nothing of yours is sent before you agree."),
-    h("div", { class: "row end" },
-      button("Do not join", () => { dialog.close(); app.leaveNow(); }),
-      button("Join under these rules", () => { app.line.send({ do: "accept_charter" }); dialog.close(); }, { class: "primary" })),
+    h(
+      "div",
+      { class: "row end" },
+      button("Do not join", () => {
+        dialog.close();
+        app.leaveNow();
+      }),
+      button(
+        "Join under these rules",
+        () => {
+          app.line.send({ do: "accept_charter" });
+          dialog.close();
+        },
+        { class: "primary" },
+      ),
+    ),
   ]);
   return dialog.open();
 }
 
 /** @param {import("./app.js").App} app */
 export function leaveDialog(app) {
-  const dialog = new Dialog("Leave the meeting?", [
-    h("p", {}, "The others go on without you. To come back you need an invite, and somebody to let you in."),
-    h("div", { class: "row end" },
-      button("Stay", () => dialog.close(), { autofocus: true }),
-      button("Leave", () => { dialog.close(); app.leaveNow(); }, { class: "danger", icon: "leave" })),
-  ], { class: "narrow" });
+  const dialog = new Dialog(
+    "Leave the meeting?",
+    [
+      h(
+        "p",
+        {},
+        "The others go on without you. To come back you need an invite, and somebody to let you in.",
+      ),
+      h(
+        "div",
+        { class: "row end" },
+        button("Stay", () => dialog.close(), { autofocus: true }),
+        button(
+          "Leave",
+          () => {
+            dialog.close();
+            app.leaveNow();
+          },
+          { class: "danger", icon: "leave" },
+        ),
+      ),
+    ],
+    { class: "narrow" },
+  );
   return dialog.open();
 }
 
 /** @param {import("./app.js").App} app */
 export function renameDialog(app) {
-  const input = h("input", { id: "rename", maxlength: NAME_LENGTH_MAX, autocomplete: "nickname", spellcheck: "false", required: true, autofocus: true });
+  const input = h("input", {
+    id: "rename",
+    maxlength: NAME_LENGTH_MAX,
+    autocomplete: "nickname",
+    spellcheck: "false",
+    required: true,
+    autofocus: true,
+  });
   input.value = cleanName(app.snapshot?.me?.name);
   const submit = () => {
     const name = input.value.trim();
     if (name && app.line.send({ do: "rename", name })) dialog.close();
   };
-  const dialog = new Dialog("Your name", [
-    h("form", { class: "stack", onsubmit: (event) => { event.preventDefault(); submit(); } },
-      h("div", { class: "field" }, h("label", { for: "rename" }, "How others see you"), input),
-      h("div", { class: "row end" }, button("Cancel", () => dialog.close()), h("button", { type: "submit", class: "button primary" }, "Change it"))),
-  ], { class: "narrow" });
+  const dialog = new Dialog(
+    "Your name",
+    [
+      h(
+        "form",
+        {
+          class: "stack",
+          onsubmit: (event) => {
+            event.preventDefault();
+            submit();
+          },
+        },
+        h("div", { class: "field" }, h("label", { for: "rename" }, "How others see you"), input),
+        h(
+          "div",
+          { class: "row end" },
+          button("Cancel", () => dialog.close()),
+          h("button", { type: "submit", class: "button primary" }, "Change it"),
+        ),
+      ),
+    ],
+    { class: "narrow" },
+  );
   return dialog.open();
 }
-

@@ -25,17 +25,32 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Replaces all children. @param {Element} parent @param {...any} children */
+/**
+ * Replaces all children.
+ * @param {Element} parent
+ * @param {...any} children
+ */
 export function fill(parent, ...children) {
-  parent.replaceChildren(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  parent.replaceChildren(
+    ...children.filter((child) => child !== null && child !== undefined && child !== false),
+  );
 }
 
-/** Sets text only when it changed, so that live regions do not repeat it. @param {Node} node @param {string} text */
+/**
+ * Sets text only when it changed, so that live regions do not repeat it.
+ * @param {Node} node
+ * @param {string} text
+ */
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Sets or removes an attribute. @param {Element} element @param {string} name @param {string|boolean|null} value */
+/**
+ * Sets or removes an attribute.
+ * @param {Element} element
+ * @param {string} name
+ * @param {string|boolean|null} value
+ */
 export function mark(element, name, value) {
   if (value === null || value === false) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value === true ? "" : value)) {
@@ -45,26 +60,85 @@ export function mark(element, name, value) {
 
 /** Line drawings on a 24 × 24 grid: [element, attributes] each. */
 const DRAWINGS = {
-  microphone: ["M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3z", "M6 11a6 6 0 0 0 12 0", "M12 17v4", "M9 21h6"],
-  microphone_off: ["M9 9v2a3 3 0 0 0 4.6 2.5", "M15 11V6a3 3 0 0 0-5.8-1", "M6 11a6 6 0 0 0 9.4 4.9", "M18 11a6 6 0 0 1-.5 2.4", "M12 17v4", "M9 21h6", "M4 4l16 16"],
-  camera: ["M4 7h9a2 2 0 0 1 2 2v6a2 2 0 0 1-2 2H4a1.5 1.5 0 0 1-1.5-1.5v-7A1.5 1.5 0 0 1 4 7z", "M15 11l6-3.5v9L15 13"],
-  camera_off: ["M9 7h4a2 2 0 0 1 2 2v4", "M15 15.5a2 2 0 0 1-2 1.5H4a1.5 1.5 0 0 1-1.5-1.5v-7A1.5 1.5 0 0 1 4 7h1.5", "M15 11l6-3.5v9l-4-2.3", "M4 4l16 16"],
-  people: ["M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z", "M2.5 20c.4-3.7 3-6 6.5-6s6.1 2.3 6.5 6", "M16 4.500a3.5 3.5 0 0 1 0 6.3", "M18 14.500c2 .8 3.3 2.7 3.5 5.5"],
-  chat: ["M4 5h16a1.5 1.5 0 0 1 1.5 1.500v9A1.5 1.5 0 0 1 20 17h-8l-5 4v-4H4a1.5 1.5 0 0 1-1.5-1.500v-9A1.5 1.5 0 0 1 4 5z"],
-  invite: ["M10 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z", "M3.5 20c.4-3.7 3-6 6.5-6 1.2 0 2.3.3 3.2.8", "M18 13v7", "M14.5 16.500h7"],
-  settings: ["M4 7h9", "M19 7h1", "M4 17h1", "M11 17h9", "M16 9.500a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z", "M8 19.500a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z"],
+  microphone: [
+    "M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3z",
+    "M6 11a6 6 0 0 0 12 0",
+    "M12 17v4",
+    "M9 21h6",
+  ],
+  microphone_off: [
+    "M9 9v2a3 3 0 0 0 4.6 2.5",
+    "M15 11V6a3 3 0 0 0-5.8-1",
+    "M6 11a6 6 0 0 0 9.4 4.9",
+    "M18 11a6 6 0 0 1-.5 2.4",
+    "M12 17v4",
+    "M9 21h6",
+    "M4 4l16 16",
+  ],
+  camera: [
+    "M4 7h9a2 2 0 0 1 2 2v6a2 2 0 0 1-2 2H4a1.5 1.5 0 0 1-1.5-1.5v-7A1.5 1.5 0 0 1 4 7z",
+    "M15 11l6-3.5v9L15 13",
+  ],
+  camera_off: [
+    "M9 7h4a2 2 0 0 1 2 2v4",
+    "M15 15.5a2 2 0 0 1-2 1.5H4a1.5 1.5 0 0 1-1.5-1.5v-7A1.5 1.5 0 0 1 4 7h1.5",
+    "M15 11l6-3.5v9l-4-2.3",
+    "M4 4l16 16",
+  ],
+  people: [
+    "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z",
+    "M2.5 20c.4-3.7 3-6 6.5-6s6.1 2.3 6.5 6",
+    "M16 4.500a3.5 3.5 0 0 1 0 6.3",
+    "M18 14.500c2 .8 3.3 2.7 3.5 5.5",
+  ],
+  chat: [
+    "M4 5h16a1.5 1.5 0 0 1 1.5 1.500v9A1.5 1.5 0 0 1 20 17h-8l-5 4v-4H4a1.5 1.5 0 0 1-1.5-1.500v-9A1.5 1.5 0 0 1 4 5z",
+  ],
+  invite: [
+    "M10 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z",
+    "M3.5 20c.4-3.7 3-6 6.5-6 1.2 0 2.3.3 3.2.8",
+    "M18 13v7",
+    "M14.5 16.500h7",
+  ],
+  settings: [
+    "M4 7h9",
+    "M19 7h1",
+    "M4 17h1",
+    "M11 17h9",
+    "M16 9.500a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z",
+    "M8 19.500a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z",
+  ],
   leave: ["M10 4H6a2 2 0 0 0-2 2v12a2 2 0 0 0 2 2h4", "M15 8l4 4-4 4", "M19 12H9"],
-  shield: ["M12 3l7.5 2.800v5.700c0 4.6-3.1 8-7.5 9.5-4.4-1.5-7.5-4.9-7.5-9.500V5.800z", "M8.8 12.200l2.3 2.3 4.2-4.6"],
-  relay: ["M12 14a2 2 0 1 0 0-4 2 2 0 0 0 0 4z", "M8.1 15.900a5.5 5.5 0 0 1 0-7.8", "M15.9 8.100a5.5 5.5 0 0 1 0 7.8", "M5.3 18.700a9.5 9.5 0 0 1 0-13.4", "M18.7 5.300a9.5 9.5 0 0 1 0 13.4"],
+  shield: [
+    "M12 3l7.5 2.800v5.700c0 4.6-3.1 8-7.5 9.5-4.4-1.5-7.5-4.9-7.5-9.500V5.800z",
+    "M8.8 12.200l2.3 2.3 4.2-4.6",
+  ],
+  relay: [
+    "M12 14a2 2 0 1 0 0-4 2 2 0 0 0 0 4z",
+    "M8.1 15.900a5.5 5.5 0 0 1 0-7.8",
+    "M15.9 8.100a5.5 5.5 0 0 1 0 7.8",
+    "M5.3 18.700a9.5 9.5 0 0 1 0-13.4",
+    "M18.7 5.300a9.5 9.5 0 0 1 0 13.4",
+  ],
   info: ["M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z", "M12 11v5", "M12 7.700v.1"],
   warning: ["M12 4l9 16H3z", "M12 10v4.5", "M12 17.200v.1"],
   close: ["M6 6l12 12", "M18 6L6 18"],
   check: ["M5 12.500l4.5 4.500L19 7.5"],
-  copy: ["M9 9h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H9a1 1 0 0 1-1-1V10a1 1 0 0 1 1-1z", "M5 15H4a1 1 0 0 1-1-1V4a1 1 0 0 1 1-1h10a1 1 0 0 1 1 1v1"],
+  copy: [
+    "M9 9h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H9a1 1 0 0 1-1-1V10a1 1 0 0 1 1-1z",
+    "M5 15H4a1 1 0 0 1-1-1V4a1 1 0 0 1 1-1h10a1 1 0 0 1 1 1v1",
+  ],
   sound: ["M4 9.500v5h3.500L12 19V5L7.5 9.500z", "M15.5 9a4.5 4.5 0 0 1 0 6", "M18 6.500a8 8 0 0 1 0 11"],
   sound_off: ["M4 9.500v5h3.500L12 19V5L7.5 9.500z", "M16 9.500l5 5", "M21 9.500l-5 5"],
-  eye: ["M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12z", "M12 15a3 3 0 1 0 0-6 3 3 0 0 0 0 6z"],
-  eye_off: ["M9.5 5.900A9 9 0 0 1 12 5.500c6 0 9.5 6.5 9.5 6.500a16 16 0 0 1-2.8 3.5", "M6.5 7.300A15.5 15.5 0 0 0 2.5 12S6 18.5 12 18.500a9 9 0 0 0 4.5-1.2", "M4 4l16 16"],
+  eye: [
+    "M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12z",
+    "M12 15a3 3 0 1 0 0-6 3 3 0 0 0 0 6z",
+  ],
+  eye_off: [
+    "M9.5 5.900A9 9 0 0 1 12 5.500c6 0 9.5 6.5 9.5 6.500a16 16 0 0 1-2.8 3.5",
+    "M6.5 7.300A15.5 15.5 0 0 0 2.5 12S6 18.5 12 18.500a9 9 0 0 0 4.5-1.2",
+    "M4 4l16 16",
+  ],
   away: ["M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z", "M12 7v5.500l3.5 2"],
   send: ["M4 12l16-8-5.5 16-3-6.500z", "M11.5 13.500L20 4"],
   edit: ["M4 20l1-4.500L16 4.500a2 2 0 0 1 3 0l.5.5a2 2 0 0 1 0 3L8.5 19z"],
@@ -103,7 +177,11 @@ export function emblem() {
   return svg;
 }
 
-/** Tells screen readers; nothing is seen. @param {string} text @param {boolean} [now] interrupt what is being read */
+/**
+ * Tells screen readers; nothing is seen.
+ * @param {string} text
+ * @param {boolean} [now] interrupt what is being read
+ */
 export function announce(text, now = false) {
   const region = document.getElementById(now ? "announce-now" : "announce");
   if (!region) return;

@@ -12,29 +12,66 @@ import { cleanName, relayName } from "./words.js";
  */
 export function button(text, onclick, options = {}) {
   const { icon: drawing, class: extra = "", ...rest } = options;
-  return h("button", { type: "button", class: `button ${extra}`.trim(), onclick, ...rest }, drawing && icon(drawing), h("span", {}, text));
+  return h(
+    "button",
+    { type: "button", class: `button ${extra}`.trim(), onclick, ...rest },
+    drawing && icon(drawing),
+    h("span", {}, text),
+  );
 }
 
-/** A button that is a drawing alone, with words for screen readers and a tooltip. @param {any} drawing @param {string} text @param {() => void} onclick @param {string} [extra] */
+/**
+ * A button that is a drawing alone, with words for screen readers and a tooltip.
+ * @param {any} drawing
+ * @param {string} text
+ * @param {() => void} onclick
+ * @param {string} [extra]
+ */
 export function iconButton(drawing, text, onclick, extra = "") {
-  return h("button", { type: "button", class: `icon-button ${extra}`.trim(), onclick, title: text, "aria-label": text }, icon(drawing));
+  return h(
+    "button",
+    { type: "button", class: `icon-button ${extra}`.trim(), onclick, title: text, "aria-label": text },
+    icon(drawing),
+  );
 }
 
-/** A sentence with a drawing. @param {"info"|"warning"|"shield"} kind @param {...any} content */
+/**
+ * A sentence with a drawing.
+ * @param {"info"|"warning"|"shield"} kind
+ * @param {...any} content
+ */
 export function note(kind, ...content) {
   return h("div", { class: `note note-${kind}` }, icon(kind), h("div", {}, ...content));
 }
 
-/** Somebody's name, kept apart from the text around it; the tag tells two of the same name apart. @param {{name: string, tag?: string}} who @param {string} [extra] */
+/**
+ * Somebody's name, kept apart from the text around it; the tag tells two of the same name apart.
+ * @param {{name: string, tag?: string}} who
+ * @param {string} [extra]
+ */
 export function nameOf(who, extra = "") {
-  return h("span", { class: `who ${extra}`.trim() }, h("bdi", {}, cleanName(who.name)), who.tag ? h("span", { class: "tag", title: "Another person here has a name like this one" }, ` ${cleanName(who.tag)}`) : null);
+  return h(
+    "span",
+    { class: `who ${extra}`.trim() },
+    h("bdi", {}, cleanName(who.name)),
+    who.tag
+      ? h(
+          "span",
+          { class: "tag", title: "Another person here has a name like this one" },
+          ` ${cleanName(who.tag)}`,
+        )
+      : null,
+  );
 }
 
 const KINDS = { microphone: "Microphone", camera: "Camera", speaker: "Loudspeaker" };
 
 /** Choosing camera, microphone and loudspeaker. */
 export class DeviceChoice {
-  /** @param {import("./devices.js").Devices} devices @param {string} prefix for ids */
+  /**
+   * @param {import("./devices.js").Devices} devices
+   * @param {string} prefix for ids
+   */
   constructor(devices, prefix) {
     this.devices = devices;
     this.selects = {};
@@ -56,9 +93,15 @@ export class DeviceChoice {
       const key = list.map((device) => `${device.deviceId}:${device.label}`).join("|");
       if (key !== entry.key) {
         entry.key = key;
-        fill(entry.select, ...list.map((device, index) => h("option", { value: device.deviceId }, cleanName(device.label || `${KINDS[what]} ${index + 1}`))));
+        fill(
+          entry.select,
+          ...list.map((device, index) =>
+            h("option", { value: device.deviceId }, cleanName(device.label || `${KINDS[what]} ${index + 1}`)),
+          ),
+        );
       }
-      if (list.some((device) => device.deviceId === this.devices.chosen[what])) entry.select.value = this.devices.chosen[what];
+      if (list.some((device) => device.deviceId === this.devices.chosen[what]))
+        entry.select.value = this.devices.chosen[what];
     }
   }
 }
@@ -79,14 +122,33 @@ export class Meter {
 
 /** Who sees what: one line for each relay. @param {any[]} relays */
 export function relayList(relays) {
-  return h("ul", { class: "relays" }, ...relays.map((relay) => h("li", {},
-    h("span", { class: `dot ${relay.up ? "good" : relay.up === false ? "bad" : ""}`, "aria-hidden": "true" }),
-    h("div", {},
-      h("bdi", { class: "relay-name" }, relayName(relay)),
-      relay.label ? h("span", { class: "quiet small" }, " ", String(relay.address).split("#")[0].slice(0, 80)) : null,
-      h("p", { class: "small" }, relay.sees_address ? "Sees your internet address." : "Does not see your internet address."),
+  return h(
+    "ul",
+    { class: "relays" },
+    ...relays.map((relay) =>
+      h(
+        "li",
+        {},
+        h("span", {
+          class: `dot ${relay.up ? "good" : relay.up === false ? "bad" : ""}`,
+          "aria-hidden": "true",
+        }),
+        h(
+          "div",
+          {},
+          h("bdi", { class: "relay-name" }, relayName(relay)),
+          relay.label
+            ? h("span", { class: "quiet small" }, " ", String(relay.address).split("#")[0].slice(0, 80))
+            : null,
+          h(
+            "p",
+            { class: "small" },
+            relay.sees_address ? "Sees your internet address." : "Does not see your internet address.",
+          ),
+        ),
+      ),
     ),
-  )));
+  );
 }
 
 /** The rules of the meeting, in sentences. @param {any} charter */
@@ -101,28 +163,69 @@ function cleanLine(line) {
 }
 
 const LIMITS = [
-  ["Who is invited hears everything.", "Anybody let in can record, or pass on what is said. The meeting protects against those outside it and against those who run the relays."],
-  ["Your own machine is trusted.", "Programs that run as you, and extensions of this browser that may read all pages, can see this page."],
-  ["The relay that you reach directly sees your internet address.", "To hide it, go through another relay or through Tor. Your provider always sees that you use a relay."],
-  ["That you talk can be seen, what you say cannot.", "Relays see how many links a meeting has, how long it lasts, and whether pictures are shown. They do not see who speaks."],
-  ["Somebody who watches the whole network", "and has a listener inside can, given time, connect a line to a person."],
-  ["Relays can be switched off.", "The meeting goes on over the others. If all are gone, it waits, and nobody has been put out."],
-  ["Names are what people chose.", "Compare the safety code aloud to be sure that nobody stands between you."],
+  [
+    "Who is invited hears everything.",
+    "Anybody let in can record, or pass on what is said. The meeting protects against those outside it and against those who run the relays.",
+  ],
+  [
+    "Your own machine is trusted.",
+    "Programs that run as you, and extensions of this browser that may read all pages, can see this page.",
+  ],
+  [
+    "The relay that you reach directly sees your internet address.",
+    "To hide it, go through another relay or through Tor. Your provider always sees that you use a relay.",
+  ],
+  [
+    "That you talk can be seen, what you say cannot.",
+    "Relays see how many links a meeting has, how long it lasts, and whether pictures are shown. They do not see who speaks.",
+  ],
+  [
+    "Somebody who watches the whole network",
+    "and has a listener inside can, given time, connect a line to a person.",
+  ],
+  [
+    "Relays can be switched off.",
+    "The meeting goes on over the others. If all are gone, it waits, and nobody has been put out.",
+  ],
+  [
+    "Names are what people chose.",
+    "Compare the safety code aloud to be sure that nobody stands between you.",
+  ],
 ];
 
 export function limitsList() {
-  return h("ul", { class: "limits" }, ...LIMITS.map(([head, rest]) => h("li", {}, h("strong", {}, head), " ", rest)));
+  return h(
+    "ul",
+    { class: "limits" },
+    ...LIMITS.map(([head, rest]) => h("li", {}, h("strong", {}, head), " ", rest)),
+  );
 }
 
-/** A dialog of the browser itself: keeps the focus inside, closes by Escape, gives the focus back. */
+/**
+ * A dialog of the browser itself: keeps the focus inside, closes by Escape, gives the focus back.
+ */
 export class Dialog {
-  /** @param {string} title @param {any[]} content @param {{class?: string, onclose?: () => void}} [options] */
+  /**
+   * @param {string} title
+   * @param {any[]} content
+   * @param {{class?: string, onclose?: () => void}} [options]
+   */
   constructor(title, content, options = {}) {
-    const id = `dialog-${Dialog.count += 1}`;
-    this.element = h("dialog", { class: `dialog ${options.class ?? ""}`.trim(), "aria-labelledby": id },
-      h("div", { class: "dialog-head" }, h("h2", { id }, title), iconButton("close", "Close", () => this.close())),
-      h("div", { class: "dialog-body" }, ...content));
-    this.element.addEventListener("click", (event) => { if (event.target === this.element) this.close(); });
+    const id = `dialog-${(Dialog.count += 1)}`;
+    this.element = h(
+      "dialog",
+      { class: `dialog ${options.class ?? ""}`.trim(), "aria-labelledby": id },
+      h(
+        "div",
+        { class: "dialog-head" },
+        h("h2", { id }, title),
+        iconButton("close", "Close", () => this.close()),
+      ),
+      h("div", { class: "dialog-body" }, ...content),
+    );
+    this.element.addEventListener("click", (event) => {
+      if (event.target === this.element) this.close();
+    });
     this.element.addEventListener("close", () => {
       options.onclose?.();
       this.element.remove();
@@ -141,21 +244,46 @@ export class Dialog {
 }
 Dialog.count = 0;
 
-/** @param {HTMLButtonElement} element @param {{on: boolean, label: string, words: string, drawing: any, disabled?: boolean}} state */
+/**
+ * A drawing with a label below it, and more words for screen readers and the tooltip; `on` is absent for what is no
+ * switch.
+ * @param {HTMLButtonElement} element
+ * @param {{on?: boolean, label: string, words: string, drawing: any}} state
+ */
 export function updateSwitch(element, state) {
   const key = `${state.drawing}|${state.label}`;
   if (element.dataset.key !== key) {
     element.dataset.key = key;
-    fill(element, h("span", { class: "control-icon" }, icon(state.drawing)), h("span", { class: "control-label" }, state.label));
+    const label = h("span", { class: "control-label" }, state.label);
+    fill(element, h("span", { class: "control-icon" }, icon(state.drawing)), label);
   }
-  mark(element, "aria-pressed", state.on ? "true" : "false");
   mark(element, "aria-label", state.words);
   mark(element, "title", state.words);
-  element.disabled = Boolean(state.disabled);
+  if (state.on === undefined) return;
+  mark(element, "aria-pressed", String(state.on));
   element.classList.toggle("off", !state.on);
 }
 
-/** Copies, or says that it could not. @param {string} text @param {HTMLElement} status */
+/**
+ * @param {HTMLButtonElement} element
+ * @param {"microphone"|"camera"} what
+ * @param {boolean} on
+ */
+export function deviceSwitch(element, what, on) {
+  const label = what === "microphone" ? "Mic" : "Camera";
+  updateSwitch(element, {
+    on,
+    label,
+    drawing: on ? what : `${what}_off`,
+    words: on ? `${label} is on. Turn it off` : `${label} is off. Turn it on`,
+  });
+}
+
+/**
+ * Copies, or says that it could not.
+ * @param {string} text
+ * @param {HTMLElement} status
+ */
 export async function copy(text, status) {
   try {
     await navigator.clipboard.writeText(text);

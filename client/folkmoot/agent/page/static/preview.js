@@ -5,7 +5,16 @@
 
 import { announce, emblem, fill, h, icon, say } from "./dom.js";
 import { LevelMeter } from "./devices.js";
-import { DeviceChoice, Meter, button, charterList, limitsList, note, relayList, updateSwitch } from "./parts.js";
+import {
+  DeviceChoice,
+  Meter,
+  button,
+  charterList,
+  limitsList,
+  note,
+  relayList,
+  deviceSwitch,
+} from "./parts.js";
 import { addressSentence, cleanName } from "./words.js";
 
 const NAME_LENGTH_MAX = 64;
@@ -15,41 +24,120 @@ export class Preview {
   constructor(app) {
     this.app = app;
     const { devices } = app;
-    this.video = h("video", { class: "mirror", autoplay: true, muted: true, playsinline: true, "aria-label": "Your own picture" });
+    this.video = h("video", {
+      class: "mirror",
+      autoplay: true,
+      muted: true,
+      playsinline: true,
+      "aria-label": "Your own picture",
+    });
     this.video.muted = true;
     this.empty = h("p", { class: "mirror-empty" });
     this.meter = new Meter();
     this.level = new LevelMeter((level) => this.meter.draw(level));
-    this.microphone = h("button", { type: "button", class: "control", onclick: () => devices.set("microphone", !devices.microphoneOn) });
-    this.camera = h("button", { type: "button", class: "control", onclick: () => devices.set("camera", !devices.cameraOn) });
+    this.microphone = h("button", {
+      type: "button",
+      class: "control",
+      onclick: () => devices.set("microphone", !devices.microphoneOn),
+    });
+    this.camera = h("button", {
+      type: "button",
+      class: "control",
+      onclick: () => devices.set("camera", !devices.cameraOn),
+    });
     this.problems = h("div", { class: "stack", role: "status" });
     this.choice = new DeviceChoice(devices, "preview");
     this.title = h("h1", { tabindex: "-1" }, "Before you join");
     this.lead = h("p", { class: "lead" });
-    this.name = h("input", { id: "name", name: "name", maxlength: NAME_LENGTH_MAX, autocomplete: "nickname", spellcheck: "false", required: true, placeholder: "How others will call you", oninput: () => this.nameProblem("") });
+    this.name = h("input", {
+      id: "name",
+      name: "name",
+      maxlength: NAME_LENGTH_MAX,
+      autocomplete: "nickname",
+      spellcheck: "false",
+      required: true,
+      placeholder: "How others will call you",
+      oninput: () => this.nameProblem(""),
+    });
     this.nameNote = h("p", { class: "field-problem", id: "name-problem", role: "alert" });
     this.address = h("p");
     this.relays = h("div");
     this.rules = h("div");
-    this.join = h("button", { type: "submit", class: "button primary large" }, icon("people"), h("span", {}, "Join the meeting"));
-    this.form = h("form", { class: "join-form", novalidate: true, onsubmit: (event) => { event.preventDefault(); this.submit(); } },
+    this.join = h(
+      "button",
+      { type: "submit", class: "button primary large" },
+      icon("people"),
+      h("span", {}, "Join the meeting"),
+    );
+    this.form = h(
+      "form",
+      {
+        class: "join-form",
+        novalidate: true,
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.submit();
+        },
+      },
       h("div", { class: "field" }, h("label", { for: "name" }, "Your name"), this.name, this.nameNote),
       this.join,
-      h("p", { class: "quiet small center" }, "Nothing is sent to any relay before you press this button."));
-    this.element = h("main", { class: "preview" },
+      h("p", { class: "quiet small center" }, "Nothing is sent to any relay before you press this button."),
+    );
+    this.element = h(
+      "main",
+      { class: "preview" },
       h("header", { class: "brand" }, emblem(), h("span", {}, "Folkmoot")),
-      h("div", { class: "preview-columns" },
-        h("section", { class: "preview-self", "aria-label": "Camera and microphone" },
-          h("div", { class: "mirror-frame" }, this.video, this.empty, h("div", { class: "mirror-controls" }, this.microphone, this.camera)),
+      h(
+        "div",
+        { class: "preview-columns" },
+        h(
+          "section",
+          { class: "preview-self", "aria-label": "Camera and microphone" },
+          h(
+            "div",
+            { class: "mirror-frame" },
+            this.video,
+            this.empty,
+            h("div", { class: "mirror-controls" }, this.microphone, this.camera),
+          ),
           h("div", { class: "meter-row" }, icon("microphone"), this.meter.element),
           this.problems,
-          h("details", { class: "devices-more", open: matchMedia("(min-width: 861px)").matches }, h("summary", {}, icon("settings"), "Choose devices"), this.choice.element),
-          h("p", { class: "quiet small" }, "Picture and sound are shown to you alone until you join.")),
-        h("section", { class: "preview-facts" },
-          this.title, this.lead, this.form,
-          h("section", { class: "fact" }, h("h2", {}, icon("relay"), "Who will see your address"), this.address, this.relays),
-          h("section", { class: "fact" }, h("h2", {}, icon("people"), "The rules of this meeting"), this.rules),
-          h("details", { class: "fact" }, h("summary", {}, icon("info"), "What this does not protect"), limitsList()))));
+          h(
+            "details",
+            { class: "devices-more", open: matchMedia("(min-width: 861px)").matches },
+            h("summary", {}, icon("settings"), "Choose devices"),
+            this.choice.element,
+          ),
+          h("p", { class: "quiet small" }, "Picture and sound are shown to you alone until you join."),
+        ),
+        h(
+          "section",
+          { class: "preview-facts" },
+          this.title,
+          this.lead,
+          this.form,
+          h(
+            "section",
+            { class: "fact" },
+            h("h2", {}, icon("relay"), "Who will see your address"),
+            this.address,
+            this.relays,
+          ),
+          h(
+            "section",
+            { class: "fact" },
+            h("h2", {}, icon("people"), "The rules of this meeting"),
+            this.rules,
+          ),
+          h(
+            "details",
+            { class: "fact" },
+            h("summary", {}, icon("info"), "What this does not protect"),
+            limitsList(),
+          ),
+        ),
+      ),
+    );
     this.refresh = () => this.update(app.snapshot);
     devices.addEventListener("change", this.refresh);
   }
@@ -78,7 +166,10 @@ export class Preview {
     const key = JSON.stringify([relays, snapshot.charter]);
     if (key !== this.key) {
       this.key = key;
-      fill(this.relays, relays.length > 1 ? relayList(relays.map((relay) => ({ ...relay, up: null }))) : null);
+      fill(
+        this.relays,
+        relays.length > 1 ? relayList(relays.map((relay) => ({ ...relay, up: null }))) : null,
+      );
       fill(this.rules, charterList(snapshot.charter));
     }
     const track = devices.tracks.camera;
@@ -87,11 +178,23 @@ export class Preview {
       this.video.srcObject = track ? new MediaStream([track]) : null;
     }
     this.video.hidden = !track;
-    say(this.empty, track ? "" : devices.asking ? "Your browser may ask whether this page can use camera and microphone." : devices.problems.camera || "Your camera is off.");
+    say(
+      this.empty,
+      track
+        ? ""
+        : devices.asking
+          ? "Your browser may ask whether this page can use camera and microphone."
+          : devices.problems.camera || "Your camera is off.",
+    );
     this.level.follow(devices.tracks.microphone);
-    updateSwitch(this.microphone, { on: devices.microphoneOn, label: "Mic", drawing: devices.microphoneOn ? "microphone" : "microphone_off", words: devices.microphoneOn ? "Mic is on. Turn it off" : "Mic is off. Turn it on" });
-    updateSwitch(this.camera, { on: devices.cameraOn, label: "Camera", drawing: devices.cameraOn ? "camera" : "camera_off", words: devices.cameraOn ? "Camera is on. Turn it off" : "Camera is off. Turn it on" });
-    const problems = [devices.problems.microphone, this.app.call.possible ? "" : "This browser cannot carry sound and picture (WebRTC is missing or switched off). You can join to read and write."].filter(Boolean);
+    deviceSwitch(this.microphone, "microphone", devices.microphoneOn);
+    deviceSwitch(this.camera, "camera", devices.cameraOn);
+    const problems = [
+      devices.problems.microphone,
+      this.app.call.possible
+        ? ""
+        : "This browser cannot carry sound and picture (WebRTC is missing or switched off). You can join to read and write.",
+    ].filter(Boolean);
     if (problems.join() !== this.problemsKey) {
       this.problemsKey = problems.join();
       fill(this.problems, ...problems.map((problem) => note("warning", problem)));
@@ -116,11 +219,15 @@ export class Preview {
       return;
     }
     const { devices } = this.app;
-    if (!this.app.line.send({ do: "join", name, microphone: devices.microphoneOn, camera: devices.cameraOn })) return;
+    if (!this.app.line.send({ do: "join", name, microphone: devices.microphoneOn, camera: devices.cameraOn }))
+      return;
     this.join.disabled = true;
     say(this.join.querySelector("span"), "Joining …");
     announce("Joining the meeting.");
-    setTimeout(() => { this.join.disabled = false; say(this.join.querySelector("span"), "Join the meeting"); }, 5000);
+    setTimeout(() => {
+      this.join.disabled = false;
+      say(this.join.querySelector("span"), "Join the meeting");
+    }, 5000);
   }
 }
 
@@ -132,12 +239,20 @@ export class Waiting {
     this.title = h("h1", { tabindex: "-1" }, "Waiting to be let in");
     this.text = h("p", { class: "lead" });
     this.relays = h("p", { class: "quiet", role: "status" });
-    this.element = h("main", { class: "plain" },
-      h("div", { class: "plain-card" },
+    this.element = h(
+      "main",
+      { class: "plain" },
+      h(
+        "div",
+        { class: "plain-card" },
         h("div", { class: "knocking", "aria-hidden": "true" }, emblem()),
-        this.title, this.text, this.relays,
+        this.title,
+        this.text,
+        this.relays,
         h("p", { class: "quiet small" }, "Your microphone and camera send nothing while you wait."),
-        button("Stop waiting", () => app.leaveNow(), { class: "" })));
+        button("Stop waiting", () => app.leaveNow(), { class: "" }),
+      ),
+    );
   }
 
   enter() {
@@ -150,7 +265,12 @@ export class Waiting {
   /** @param {any} snapshot */
   update(snapshot) {
     const name = cleanName(snapshot.me?.name);
-    fill(this.text, "Waiting for somebody inside to let you in. They see your name: ", h("bdi", { class: "strong" }, name), ".");
+    fill(
+      this.text,
+      "Waiting for somebody inside to let you in. They see your name: ",
+      h("bdi", { class: "strong" }, name),
+      ".",
+    );
     const relays = snapshot.relays ?? [];
     const up = relays.filter((relay) => relay.up).length;
     say(this.relays, relays.length && !up ? "No relay answers so far. Still trying." : "");

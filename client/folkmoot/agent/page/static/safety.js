@@ -8,7 +8,10 @@ import { codeGroups, number, plural, sentence } from "./words.js";
 
 const KEPT = "folkmoot-compared";
 
-/** What this tab remembers of the last comparison. @returns {{code: string, members: string[]}|null} */
+/**
+ * What this tab remembers of the last comparison.
+ * @returns {{code: string, members: string[]}|null}
+ */
 function kept() {
   try {
     const value = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
@@ -39,7 +42,13 @@ export function comparison(snapshot) {
 
 /** @param {any} snapshot */
 export function remember(snapshot) {
-  sessionStorage.setItem(KEPT, JSON.stringify({ code: snapshot.safety_code, members: (snapshot.members ?? []).map((member) => member.member) }));
+  sessionStorage.setItem(
+    KEPT,
+    JSON.stringify({
+      code: snapshot.safety_code,
+      members: (snapshot.members ?? []).map((member) => member.member),
+    }),
+  );
 }
 
 export function forget() {
@@ -53,22 +62,55 @@ export class SafetyDialog {
     this.code = h("p", { class: "safety-code", dir: "ltr" });
     this.state = h("p", { class: "safety-state", role: "status" });
     this.differs = h("div");
-    this.dialog = new Dialog("Safety code", [
-      h("p", {}, "Let somebody read these digits aloud while everyone looks at their own. If all of you have the same ones, you are in the same meeting with the same people, and nobody stands between you."),
-      this.code,
-      this.state,
-      h("div", { class: "row" },
-        button("We compared it, it is the same", () => { remember(meeting.app.snapshot); meeting.update(meeting.app.snapshot); }, { class: "primary", icon: "check" }),
-        button("It is different", () => this.warn())),
-      this.differs,
-      h("p", { class: "quiet small" }, "The code changes whenever somebody joins or leaves, and when the meeting renews its keys. You need not compare it each time: this page tells you who joined since."),
-    ], { onclose: () => { meeting.safety = null; } });
+    this.dialog = new Dialog(
+      "Safety code",
+      [
+        h(
+          "p",
+          {},
+          "Let somebody read these digits aloud while everyone looks at their own. If all of you have the same ones, you are in the same meeting with the same people, and nobody stands between you.",
+        ),
+        this.code,
+        this.state,
+        h(
+          "div",
+          { class: "row" },
+          button(
+            "We compared it, it is the same",
+            () => {
+              remember(meeting.app.snapshot);
+              meeting.update(meeting.app.snapshot);
+            },
+            { class: "primary", icon: "check" },
+          ),
+          button("It is different", () => this.warn()),
+        ),
+        this.differs,
+        h(
+          "p",
+          { class: "quiet small" },
+          "The code changes whenever somebody joins or leaves, and when the meeting renews its keys. You need not compare it each time: this page tells you who joined since.",
+        ),
+      ],
+      {
+        onclose: () => {
+          meeting.safety = null;
+        },
+      },
+    );
     this.update(meeting.app.snapshot);
     this.dialog.open();
   }
 
   warn() {
-    fill(this.differs, note("warning", h("strong", {}, "Say nothing private now."), " First wait ten seconds and compare again: somebody may just have joined. If it is still different, somebody may stand between you. Leave, and open a new meeting with an invite sent another way."));
+    fill(
+      this.differs,
+      note(
+        "warning",
+        h("strong", {}, "Say nothing private now."),
+        " First wait ten seconds and compare again: somebody may just have joined. If it is still different, somebody may stand between you. Leave, and open a new meeting with an invite sent another way.",
+      ),
+    );
   }
 
   /** @param {any} snapshot */
@@ -82,12 +124,20 @@ export class SafetyDialog {
     this.state.dataset.state = state;
     if (this.state.dataset.words !== words) {
       this.state.dataset.words = words;
-      fill(this.state, icon(state === "same" ? "check" : "info"), h("span", {}, state === "never" ? "You have not compared it in this meeting." : `${words}.`));
+      fill(
+        this.state,
+        icon(state === "same" ? "check" : "info"),
+        h("span", {}, state === "never" ? "You have not compared it in this meeting." : `${words}.`),
+      );
     }
   }
 }
 
-/** For the header. @param {HTMLElement} label @param {any} snapshot */
+/**
+ * For the header.
+ * @param {HTMLElement} label
+ * @param {any} snapshot
+ */
 export function labelSafety(label, snapshot) {
   const { state, words } = comparison(snapshot);
   say(label, state === "never" ? "Safety code" : words);

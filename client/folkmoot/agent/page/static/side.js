@@ -16,17 +16,33 @@ export class People {
     this.heading = h("h2", { id: "people-heading" }, "People");
     this.knocks = h("section", { class: "knock-list", "aria-label": "Waiting to be let in" });
     this.members = h("ul", { class: "people" });
-    this.element = h("aside", { class: "side", id: "people-side", "aria-labelledby": "people-heading" },
-      h("div", { class: "side-head" }, this.heading, iconButton("close", "Close the list of people", () => meeting.showSide(null))),
-      h("div", { class: "side-body" }, this.knocks, this.members,
-        button("Invite somebody", () => meeting.invite(), { icon: "invite", class: "wide" })));
+    this.element = h(
+      "aside",
+      { class: "side", id: "people-side", "aria-labelledby": "people-heading" },
+      h(
+        "div",
+        { class: "side-head" },
+        this.heading,
+        iconButton("close", "Close the list of people", () => meeting.showSide(null)),
+      ),
+      h(
+        "div",
+        { class: "side-body" },
+        this.knocks,
+        this.members,
+        button("Invite somebody", () => meeting.invite(), { icon: "invite", class: "wide" }),
+      ),
+    );
   }
 
   focus() {
     (this.element.querySelector(".knock-list button") ?? this.element.querySelector(".icon-button")).focus();
   }
 
-  /** @param {any} snapshot @param {Set<string>} hidden */
+  /**
+   * @param {any} snapshot
+   * @param {Set<string>} hidden
+   */
   update(snapshot, hidden) {
     const members = snapshot.members ?? [];
     const knocks = snapshot.knocks ?? [];
@@ -35,12 +51,20 @@ export class People {
     if (key === this.key) return;
     this.key = key;
     keepFocus(this.element, () => {
-      fill(this.knocks, knocks.length ? h("h3", {}, "Waiting to be let in") : null, ...knocks.map((knock) => knockRow(knock, this.meeting)));
+      fill(
+        this.knocks,
+        knocks.length ? h("h3", {}, "Waiting to be let in") : null,
+        ...knocks.map((knock) => knockRow(knock, this.meeting)),
+      );
       fill(this.members, ...members.map((member) => this.row(member, snapshot, hidden)));
     });
   }
 
-  /** @param {any} member @param {any} snapshot @param {Set<string>} hidden */
+  /**
+   * @param {any} member
+   * @param {any} snapshot
+   * @param {Set<string>} hidden
+   */
   row(member, snapshot, hidden) {
     const own = member.member === snapshot.me?.member;
     const name = cleanName(member.name);
@@ -54,37 +78,74 @@ export class People {
     avatar.style.setProperty("--hue", String(hue(member.member)));
     const muted = Boolean(member.muted);
     const unseen = hidden.has(member.member);
-    const mute = iconButton(muted ? "sound_off" : "sound", `Mute ${name} for me`, () => this.meeting.mute(member.member, !muted), "toggle");
-    const hide = iconButton(unseen ? "eye_off" : "eye", `Hide the picture of ${name} for me`, () => this.meeting.hide(member.member, !unseen), "toggle");
+    const mute = iconButton(
+      muted ? "sound_off" : "sound",
+      `Mute ${name} for me`,
+      () => this.meeting.mute(member.member, !muted),
+      "toggle",
+    );
+    const hide = iconButton(
+      unseen ? "eye_off" : "eye",
+      `Hide the picture of ${name} for me`,
+      () => this.meeting.hide(member.member, !unseen),
+      "toggle",
+    );
     mark(mute, "aria-pressed", muted ? "true" : "false");
     mark(hide, "aria-pressed", unseen ? "true" : "false");
     mute.dataset.focus = `mute ${member.member}`;
     hide.dataset.focus = `hide ${member.member}`;
     const rename = iconButton("edit", "Change your name", () => this.meeting.rename());
     rename.dataset.focus = "rename";
-    return h("li", { class: member.here === false ? "person away" : "person", dataset: { member: member.member } }, avatar,
-      h("div", { class: "person-words" }, nameOf(member, "person-name"), h("span", { class: "quiet small" }, facts.join(", "))),
-      h("div", { class: "person-buttons" }, ...(own ? [rename] : [mute, hide])));
+    return h(
+      "li",
+      { class: member.here === false ? "person away" : "person", dataset: { member: member.member } },
+      avatar,
+      h(
+        "div",
+        { class: "person-words" },
+        nameOf(member, "person-name"),
+        h("span", { class: "quiet small" }, facts.join(", ")),
+      ),
+      h("div", { class: "person-buttons" }, ...(own ? [rename] : [mute, hide])),
+    );
   }
 }
 
-/** Somebody who asks to come in. @param {any} knock @param {import("./meeting.js").Meeting} meeting */
+/**
+ * Somebody who asks to come in.
+ * @param {any} knock
+ * @param {import("./meeting.js").Meeting} meeting
+ */
 export function knockRow(knock, meeting) {
   const name = cleanName(knock.name);
-  const admit = button("Let in", () => meeting.admit(knock), { class: "primary", "aria-label": `Let in ${name}` });
+  const admit = button("Let in", () => meeting.admit(knock), {
+    class: "primary",
+    "aria-label": `Let in ${name}`,
+  });
   const refuse = button("Decline", () => meeting.refuse(knock), { "aria-label": `Decline ${name}` });
   admit.dataset.focus = `admit ${knock.knock}`;
   refuse.dataset.focus = `refuse ${knock.knock}`;
-  return h("div", { class: "knock", dataset: { knock: knock.knock } }, h("p", {}, h("bdi", { class: "strong" }, name), " asks to come in."), h("div", { class: "knock-buttons" }, admit, refuse));
+  return h(
+    "div",
+    { class: "knock", dataset: { knock: knock.knock } },
+    h("p", {}, h("bdi", { class: "strong" }, name), " asks to come in."),
+    h("div", { class: "knock-buttons" }, admit, refuse),
+  );
 }
 
-/** Rebuilds, and gives the focus back to the button that does the same as before. @param {Element} root @param {() => void} build */
+/**
+ * Rebuilds, and gives the focus back to the button that does the same as before.
+ * @param {Element} root
+ * @param {() => void} build
+ */
 export function keepFocus(root, build) {
   const active = document.activeElement;
   const focus = active instanceof HTMLElement && root.contains(active) ? active.dataset.focus : undefined;
   build();
   if (!focus) return;
-  const again = Array.from(root.querySelectorAll("[data-focus]")).find((element) => element instanceof HTMLElement && element.dataset.focus === focus);
+  const again = Array.from(root.querySelectorAll("[data-focus]")).find(
+    (element) => element instanceof HTMLElement && element.dataset.focus === focus,
+  );
   if (again instanceof HTMLElement) again.focus();
 }
 
@@ -92,16 +153,56 @@ export class Chat {
   /** @param {import("./meeting.js").Meeting} meeting */
   constructor(meeting) {
     this.meeting = meeting;
-    this.lines = h("div", { class: "lines", role: "log", "aria-label": "Messages", "aria-live": "polite", tabindex: "0" });
-    this.empty = h("p", { class: "quiet chat-empty" }, "Nobody has written anything yet. What you write is read by everyone in the meeting, and by nobody else.");
-    this.input = h("textarea", { id: "chat-text", rows: "1", maxlength: TEXT_LENGTH_MAX, placeholder: "Write to everyone", onkeydown: (event) => this.key(event), oninput: () => this.grow() });
+    this.lines = h("div", {
+      class: "lines",
+      role: "log",
+      "aria-label": "Messages",
+      "aria-live": "polite",
+      tabindex: "0",
+    });
+    this.empty = h(
+      "p",
+      { class: "quiet chat-empty" },
+      "Nobody has written anything yet. What you write is read by everyone in the meeting, and by nobody else.",
+    );
+    this.input = h("textarea", {
+      id: "chat-text",
+      rows: "1",
+      maxlength: TEXT_LENGTH_MAX,
+      placeholder: "Write to everyone",
+      onkeydown: (event) => this.key(event),
+      oninput: () => this.grow(),
+    });
     this.note = h("p", { class: "field-problem", role: "alert" });
-    this.element = h("aside", { class: "side", id: "chat-side", "aria-labelledby": "chat-heading" },
-      h("div", { class: "side-head" }, h("h2", { id: "chat-heading" }, "Chat"), iconButton("close", "Close the chat", () => meeting.showSide(null))),
+    this.element = h(
+      "aside",
+      { class: "side", id: "chat-side", "aria-labelledby": "chat-heading" },
+      h(
+        "div",
+        { class: "side-head" },
+        h("h2", { id: "chat-heading" }, "Chat"),
+        iconButton("close", "Close the chat", () => meeting.showSide(null)),
+      ),
       h("div", { class: "side-body chat-body" }, this.empty, this.lines),
-      h("form", { class: "chat-form", onsubmit: (event) => { event.preventDefault(); this.submit(); } },
-        h("label", { for: "chat-text", class: "unseen" }, "Your message"), this.input,
-        h("button", { type: "submit", class: "icon-button primary", "aria-label": "Send", title: "Send (Enter)" }, icon("send")), this.note));
+      h(
+        "form",
+        {
+          class: "chat-form",
+          onsubmit: (event) => {
+            event.preventDefault();
+            this.submit();
+          },
+        },
+        h("label", { for: "chat-text", class: "unseen" }, "Your message"),
+        this.input,
+        h(
+          "button",
+          { type: "submit", class: "icon-button primary", "aria-label": "Send", title: "Send (Enter)" },
+          icon("send"),
+        ),
+        this.note,
+      ),
+    );
     this.count = 0;
     this.key_ = "";
   }
@@ -111,7 +212,11 @@ export class Chat {
     this.bottom();
   }
 
-  /** All of it, from a snapshot. @param {any[]} chat @param {any} me */
+  /**
+   * All of it, from a snapshot.
+   * @param {any[]} chat
+   * @param {any} me
+   */
   replace(chat, me) {
     const shown = chat.slice(-LINES_MAX);
     const key = JSON.stringify(shown.map((line) => [line.from, line.text]));
@@ -119,7 +224,11 @@ export class Chat {
     this.key_ = key;
     const atBottom = this.atBottom();
     // Lines that stand there already stay, so that screen readers read only what is new.
-    const same = this.lines.children.length <= shown.length && Array.from(this.lines.children).every((element, index) => element.dataset.line === lineKey(shown[index]));
+    const same =
+      this.lines.children.length <= shown.length &&
+      Array.from(this.lines.children).every(
+        (element, index) => element.dataset.line === lineKey(shown[index]),
+      );
     if (!same) fill(this.lines);
     for (const line of shown.slice(this.lines.children.length)) this.append(line, me);
     this.count = shown.length;
@@ -127,7 +236,10 @@ export class Chat {
     if (atBottom) this.bottom();
   }
 
-  /** @param {any} line @param {any} me */
+  /**
+   * @param {any} line
+   * @param {any} me
+   */
   add(line, me) {
     const atBottom = this.atBottom();
     this.append(line, me, new Date());
@@ -138,15 +250,30 @@ export class Chat {
     if (atBottom) this.bottom();
   }
 
-  /** @param {any} line @param {any} me @param {Date|null} [now] when it came, where the line does not say so */
+  /**
+   * @param {any} line
+   * @param {any} me
+   * @param {Date|null} [now] when it came, where the line does not say so
+   */
   append(line, me, now = null) {
     const own = line.from === me?.member;
     const before = this.lines.lastElementChild;
     const follows = before?.dataset.from === String(line.from);
     const at = moment(line) ?? now;
-    const element = h("div", { class: `line${own ? " own" : ""}${follows ? " follows" : ""}`, dataset: { from: String(line.from), line: lineKey(line) } },
-      h("div", { class: follows ? "line-head unseen" : "line-head" }, h("bdi", { class: "line-name" }, own ? "You" : cleanName(line.name)), at && h("time", { class: "quiet small" }, clock(at))),
-      h("p", { class: "line-text", dir: "auto" }, cleanText(line.text)));
+    const element = h(
+      "div",
+      {
+        class: `line${own ? " own" : ""}${follows ? " follows" : ""}`,
+        dataset: { from: String(line.from), line: lineKey(line) },
+      },
+      h(
+        "div",
+        { class: follows ? "line-head unseen" : "line-head" },
+        h("bdi", { class: "line-name" }, own ? "You" : cleanName(line.name)),
+        at && h("time", { class: "quiet small" }, clock(at)),
+      ),
+      h("p", { class: "line-text", dir: "auto" }, cleanText(line.text)),
+    );
     this.lines.append(element);
   }
 
@@ -186,7 +313,11 @@ export class Chat {
   }
 }
 
-/** When it was written, by the writer's clock, where the line says so. @param {any} line @returns {Date|null} */
+/**
+ * When it was written, by the writer's clock, where the line says so.
+ * @param {any} line
+ * @returns {Date|null}
+ */
 function moment(line) {
   const at = Number(line.at_ms ?? line.at);
   if (at > 1e11) return new Date(at);
@@ -198,18 +329,27 @@ function lineKey(line) {
   return `${line.from} ${line.text}`;
 }
 
-/** Tells what changed in the roster. @param {any} before @param {any} now */
+/**
+ * Tells what changed in the roster.
+ * @param {any} before
+ * @param {any} now
+ */
 export function announceChanges(before, now) {
   if (!before) return;
   const ids = (snapshot) => new Map((snapshot.members ?? []).map((member) => [member.member, member]));
   const old = ids(before);
   const fresh = ids(now);
-  const came = [...fresh.values()].filter((member) => !old.has(member.member)).map((member) => cleanName(member.name));
-  const left = [...old.values()].filter((member) => !fresh.has(member.member)).map((member) => cleanName(member.name));
+  const came = [...fresh.values()]
+    .filter((member) => !old.has(member.member))
+    .map((member) => cleanName(member.name));
+  const left = [...old.values()]
+    .filter((member) => !fresh.has(member.member))
+    .map((member) => cleanName(member.name));
   if (came.length) announce(`${list(came)} joined.`);
   if (left.length) announce(`${list(left)} left.`);
   const known = new Set((before.knocks ?? []).map((knock) => knock.knock));
   const knocking = (now.knocks ?? []).filter((knock) => !known.has(knock.knock));
   if (knocking.length === 1) announce(`${cleanName(knocking[0].name)} asks to come in.`, true);
-  else if (knocking.length) announce(`${plural(knocking.length, "person asks", "people ask")} to come in.`, true);
+  else if (knocking.length)
+    announce(`${plural(knocking.length, "person asks", "people ask")} to come in.`, true);
 }

@@ -6,7 +6,9 @@ import { h, icon, mark, say } from "./dom.js";
 import { cleanName, hue, initials } from "./words.js";
 
 const GAP = 12;
-/** Width to height. Faces like the first one best; another is taken where it makes pictures clearly larger. */
+/**
+ * Width to height. Faces like the first one best; another is taken where it makes pictures clearly larger.
+ */
 const SHAPES = [4 / 3, 1, 16 / 9];
 const CLEARLY = 1.15;
 const WIDTH_MIN = 150;
@@ -24,7 +26,10 @@ export function layout(count, width, height) {
   for (const shape of SHAPES) {
     for (let columns = 1; columns <= count; columns += 1) {
       const rows = Math.ceil(count / columns);
-      const tile = Math.min((width - GAP * (columns - 1)) / columns, ((height - GAP * (rows - 1)) / rows) * shape);
+      const tile = Math.min(
+        (width - GAP * (columns - 1)) / columns,
+        ((height - GAP * (rows - 1)) / rows) * shape,
+      );
       const area = Math.max(0, tile) * (tile / shape);
       if (area > most * (shape === best.shape ? 1 : CLEARLY)) {
         best = { columns, tile, shape };
@@ -39,7 +44,10 @@ export function layout(count, width, height) {
 }
 
 class Tile {
-  /** @param {string} member @param {boolean} own */
+  /**
+   * @param {string} member
+   * @param {boolean} own
+   */
   constructor(member, own) {
     this.member = member;
     this.own = own;
@@ -53,12 +61,33 @@ class Tile {
     this.status = h("span", { class: "tile-status" });
     this.words = h("span", { class: "unseen" });
     this.you = own ? h("span", { class: "you" }, "(you)") : null;
-    this.element = h("li", { class: own ? "tile own" : "tile", dataset: { member } }, this.video, this.avatar, this.status, 
-      h("div", { class: "plate" }, ...[h("span", { class: "bars", "aria-hidden": "true" }, icon("bars")), this.name, this.you, this.tag, this.icons, this.words].filter((part) => part !== null)));
+    this.element = h(
+      "li",
+      { class: own ? "tile own" : "tile", dataset: { member } },
+      this.video,
+      this.avatar,
+      this.status,
+      h(
+        "div",
+        { class: "plate" },
+        ...[
+          h("span", { class: "bars", "aria-hidden": "true" }, icon("bars")),
+          this.name,
+          this.you,
+          this.tag,
+          this.icons,
+          this.words,
+        ].filter((part) => part !== null),
+      ),
+    );
     this.spokeAt = -Infinity;
   }
 
-  /** @param {any} member @param {{stream: MediaStream|null, picture: boolean, sound: boolean, hidden: boolean, reconnecting: boolean}} media */
+  /**
+   * @param {any} member
+   * @param {{stream: MediaStream|null, picture: boolean, sound: boolean, hidden: boolean, reconnecting:
+   * boolean}} media
+   */
   update(member, media) {
     say(this.name, cleanName(member.name));
     say(this.tag, member.tag ? cleanName(member.tag) : "");
@@ -70,9 +99,18 @@ class Tile {
     mark(this.element, "data-here", here ? "yes" : "no");
     const drawings = [];
     const words = [];
-    if (!member.microphone) { drawings.push("microphone_off"); words.push("microphone off"); }
-    if (member.muted) { drawings.push("sound_off"); words.push("muted for you"); }
-    if (media.hidden) { drawings.push("eye_off"); words.push("picture hidden for you"); }
+    if (!member.microphone) {
+      drawings.push("microphone_off");
+      words.push("microphone off");
+    }
+    if (member.muted) {
+      drawings.push("sound_off");
+      words.push("muted for you");
+    }
+    if (media.hidden) {
+      drawings.push("eye_off");
+      words.push("picture hidden for you");
+    }
     if (drawings.join() !== this.drawings) {
       this.drawings = drawings.join();
       this.icons.replaceChildren(...drawings.map((name) => icon(/** @type {any} */ (name))));
@@ -86,7 +124,10 @@ class Tile {
     say(this.words, words.length ? `, ${words.join(", ")}` : "");
   }
 
-  /** @param {number} level 0 to 1 @param {number} now */
+  /**
+   * @param {number} level 0 to 1
+   * @param {number} now
+   */
   hear(level, now) {
     if (level > SPEAKING_LEVEL) this.spokeAt = now;
     mark(this.element, "data-speaking", now - this.spokeAt < SPEAKING_MS ? "yes" : "no");
@@ -104,7 +145,11 @@ export class Grid {
     this.observer.observe(this.element);
   }
 
-  /** @param {any[]} members @param {(member: any) => any} mediaOf @param {string} own */
+  /**
+   * @param {any[]} members
+   * @param {(member: any) => any} mediaOf
+   * @param {string} own
+   */
   update(members, mediaOf, own) {
     const wanted = new Set(members.map((member) => member.member));
     for (const [member, tile] of this.tiles) {
@@ -119,7 +164,8 @@ export class Grid {
         tile = new Tile(member.member, member.member === own);
         this.tiles.set(member.member, tile);
       }
-      if (this.element.children[index] !== tile.element) this.element.insertBefore(tile.element, this.element.children[index] ?? null);
+      if (this.element.children[index] !== tile.element)
+        this.element.insertBefore(tile.element, this.element.children[index] ?? null);
       const before = tile.video.srcObject;
       tile.update(member, mediaOf(member));
       if (tile.video.srcObject && (tile.video.srcObject !== before || tile.video.paused)) this.play(tile);
@@ -129,7 +175,9 @@ export class Grid {
 
   /** @param {Tile} tile */
   play(tile) {
-    tile.video.play().catch((problem) => { if (problem?.name === "NotAllowedError") this.onsilence(); });
+    tile.video.play().catch((problem) => {
+      if (problem?.name === "NotAllowedError") this.onsilence();
+    });
   }
 
   playAll() {
@@ -145,7 +193,8 @@ export class Grid {
   /** @param {string} device */
   speaker(device) {
     for (const tile of this.tiles.values()) {
-      if (!tile.own && "setSinkId" in tile.video && tile.video.sinkId !== device) tile.video.setSinkId(device).catch(() => {});
+      if (!tile.own && "setSinkId" in tile.video && tile.video.sinkId !== device)
+        tile.video.setSinkId(device).catch(() => {});
     }
   }
 

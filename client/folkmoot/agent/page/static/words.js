@@ -7,44 +7,87 @@ const TEXT_LENGTH_MAX = 4000;
 
 // Controls, line and paragraph separators, and all that turns the direction of writing or cannot be seen: with them a
 // name could pose as another, or as words of this page. Joiners stay: Persian and emoji need them.
-const UNSEEN_IN_NAMES = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}\p{Cs}\p{Co}]/gu;
-const UNSEEN_IN_TEXT = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb\u{e0000}-\u{e0fff}\p{Cs}\p{Co}]/gu;
+const UNSEEN_IN_NAMES =
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}\p{Cs}\p{Co}]/gu;
+const UNSEEN_IN_TEXT =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb\u{e0000}-\u{e0fff}\p{Cs}\p{Co}]/gu;
 const PILED_MARKS = /(\p{M}{3})\p{M}+/gu; // marks piled up would cover the lines above and below
 
-/** A name as it may stand on the page. @param {unknown} name @returns {string} */
+/**
+ * A name as it may stand on the page.
+ * @param {unknown} name
+ * @returns {string}
+ */
 export function cleanName(name) {
-  const text = String(name ?? "").replace(UNSEEN_IN_NAMES, "\ufffd").replace(PILED_MARKS, "$1").replace(/\s+/gu, " ").trim();
+  const text = String(name ?? "")
+    .replace(UNSEEN_IN_NAMES, "\ufffd")
+    .replace(PILED_MARKS, "$1")
+    .replace(/\s+/gu, " ")
+    .trim();
   const short = Array.from(text).slice(0, NAME_LENGTH_MAX).join("");
   return short || "Somebody without a name";
 }
 
-/** What somebody wrote, lines kept. @param {unknown} text @returns {string} */
+/**
+ * What somebody wrote, lines kept.
+ * @param {unknown} text
+ * @returns {string}
+ */
 export function cleanText(text) {
-  return String(text ?? "").slice(0, TEXT_LENGTH_MAX).replace(/\r\n?/g, "\n").replace(UNSEEN_IN_TEXT, "\ufffd").replace(PILED_MARKS, "$1").replace(/\n{4,}/g, "\n\n\n");
+  return String(text ?? "")
+    .slice(0, TEXT_LENGTH_MAX)
+    .replace(/\r\n?/g, "\n")
+    .replace(UNSEEN_IN_TEXT, "\ufffd")
+    .replace(PILED_MARKS, "$1")
+    .replace(/\n{4,}/g, "\n\n\n");
 }
 
 /** One or two letters for a person without a picture. @param {string} name */
 export function initials(name) {
-  const words = cleanName(name).split(" ").map((word) => Array.from(word).find((letter) => /[\p{L}\p{N}]/u.test(letter))).filter(Boolean);
+  const words = cleanName(name)
+    .split(" ")
+    .map((word) => Array.from(word).find((letter) => /[\p{L}\p{N}]/u.test(letter)))
+    .filter(Boolean);
   if (!words.length) return "?";
   return (words[0] + (words.length > 1 ? words[words.length - 1] : "")).toLocaleUpperCase();
 }
 
-/** A hue from the member's id, not from the name: it stays when the name changes. @param {string} member */
+/**
+ * A hue from the member's id, not from the name: it stays when the name changes.
+ * @param {string} member
+ */
 export function hue(member) {
   let sum = 7;
   for (const letter of String(member)) sum = (sum * 31 + letter.charCodeAt(0)) % 3600;
   return Math.round((sum % 12) * 30 + 8);
 }
 
-const NUMBERS = ["no one", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+const NUMBERS = [
+  "no one",
+  "one",
+  "two",
+  "three",
+  "four",
+  "five",
+  "six",
+  "seven",
+  "eight",
+  "nine",
+  "ten",
+  "eleven",
+  "twelve",
+];
 
 /** "two" for 2, "34" for 34. @param {number} count */
 export function number(count) {
   return NUMBERS[count] ?? String(count);
 }
 
-/** @param {number} count @param {string} one @param {string} many */
+/**
+ * @param {number} count
+ * @param {string} one
+ * @param {string} many
+ */
 export function plural(count, one, many) {
   return `${count} ${count === 1 ? one : many}`;
 }
@@ -66,7 +109,11 @@ export function clock(date = new Date()) {
   return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
-/** What went wrong with a camera or microphone, for a person. @param {any} problem @param {"camera"|"microphone"} what */
+/**
+ * What went wrong with a camera or microphone, for a person.
+ * @param {any} problem
+ * @param {"camera"|"microphone"} what
+ */
 export function deviceProblem(problem, what) {
   switch (problem?.name) {
     case "NotAllowedError":
@@ -83,7 +130,10 @@ export function deviceProblem(problem, what) {
   }
 }
 
-/** Who will see this person's address, in one sentence. @param {{label?: string, address: string, sees_address?: boolean}[]} relays */
+/**
+ * Who will see this person's address, in one sentence.
+ * @param {{label?: string, address: string, sees_address?: boolean}[]} relays
+ */
 export function addressSentence(relays) {
   if (!relays.length) return "No relay is known yet, so nobody sees your internet address.";
   const seeing = relays.filter((relay) => relay.sees_address);
@@ -100,7 +150,15 @@ export function relayName(relay) {
   return cleanName(relay.label || String(relay.address).split("#")[0]);
 }
 
-/** The code in groups of five. @param {string} code @returns {string[]} */
+/**
+ * The code in groups of five.
+ * @param {string} code
+ * @returns {string[]}
+ */
 export function codeGroups(code) {
-  return (String(code ?? "").replace(/\D/g, "").match(/.{1,5}/g) ?? []).slice(0, 6);
+  return (
+    String(code ?? "")
+      .replace(/\D/g, "")
+      .match(/.{1,5}/g) ?? []
+  ).slice(0, 6);
 }
