@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from folkmoot.governance import PRESETS, Admission
 from folkmoot.governance.evidence import (
     Certificate,
@@ -60,7 +61,7 @@ def returning(seat: int = 2) -> Newcomer:
 
 
 def test_a_sponsor_lets_a_newcomer_in() -> None:
-    sponsor = make_sponsor(KEYS[1], GROUP, SEATS[1], NEW.reference)
+    sponsor = make_sponsor(KEYS[1], GROUP, SEATS[1], NEW.reference, TICK + 60)
     assert decide((sponsor,), adds=(NEW,)).joined == (SEATS[5],)
 
 
@@ -81,11 +82,13 @@ def test_a_commit_without_proposals_is_allowed() -> None:
     assert decide() == Verdict(TICK, (), (), ())
 
 
-FORGED = Sponsor(NEW.reference, SEATS[1], bytes(64))
-OTHER_GROUP = make_sponsor(KEYS[1], b"h" * 16, SEATS[1], NEW.reference)
-STRANGER = make_sponsor(KEYS[5], GROUP, SEATS[5], NEW.reference)
-NOT_HIS_SEAT = make_sponsor(KEYS[1], GROUP, SEATS[3], NEW.reference)
-SPONSOR = make_sponsor(KEYS[1], GROUP, SEATS[1], NEW.reference)
+FORGED = Sponsor(NEW.reference, SEATS[1], TICK + 60, bytes(64))
+OTHER_GROUP = make_sponsor(KEYS[1], b"h" * 16, SEATS[1], NEW.reference, TICK + 60)
+STRANGER = make_sponsor(KEYS[5], GROUP, SEATS[5], NEW.reference, TICK + 60)
+NOT_HIS_SEAT = make_sponsor(KEYS[1], GROUP, SEATS[3], NEW.reference, TICK + 60)
+SPONSOR = make_sponsor(KEYS[1], GROUP, SEATS[1], NEW.reference, TICK + 60)
+OLD = make_sponsor(KEYS[1], GROUP, SEATS[1], NEW.reference, TICK - 1)
+LONG = make_sponsor(KEYS[1], GROUP, SEATS[1], NEW.reference, TICK + 121)
 STALE = make_farewell(KEYS[2], GROUP, SEATS[2], b"x" * 32)
 BY_ANOTHER = make_farewell(KEYS[3], GROUP, SEATS[2], ROSTER[2].leaf_hash)
 
@@ -114,6 +117,8 @@ BY_ANOTHER = make_farewell(KEYS[3], GROUP, SEATS[2], ROSTER[2].leaf_hash)
             "another key",
         ),
         ({"adds": (NEW,)}, "nobody admitted|no elector admitted"),
+        ({"evidence": (OLD,), "adds": (NEW,)}, "too old"),
+        ({"evidence": (LONG,), "adds": (NEW,)}, "too long"),
         ({"evidence": (FORGED,), "adds": (NEW,)}, "did not sign"),
         ({"evidence": (OTHER_GROUP,), "adds": (NEW,)}, "did not sign"),
         ({"evidence": (STRANGER,), "adds": (NEW,)}, "no elector admitted"),

@@ -19,6 +19,7 @@ SEAT_BYTES = 16
 EVIDENCE_VERSION = 1
 EVIDENCES_MAX = 1024  # a commit adds or removes no more members than this
 CERTIFICATE_BYTES_MAX = 1 << 16
+ADMISSION_S = 120  # an admission holds for no longer
 
 
 class EvidenceKind(enum.IntEnum):
@@ -30,10 +31,13 @@ class EvidenceKind(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sponsor:
-    """An elector admits the newcomer whose key package has `reference` (32 bytes)."""
+    """An elector admits the newcomer whose key package has `reference` (32 bytes), in a commit
+    whose tick is not after `until` (wall seconds): so that nobody brings back with an old
+    admission one who has left since."""
 
     reference: bytes
     seat: bytes
+    until: int
     signature: bytes
 
     def encode(self) -> bytes:
@@ -41,6 +45,7 @@ class Sponsor:
             codec.u8(EvidenceKind.SPONSOR)
             + codec.opaque(self.reference)
             + self.seat
+            + codec.u32(self.until)
             + codec.opaque(self.signature)
         )
 
@@ -99,7 +104,7 @@ def read_evidence(reader: codec.Reader) -> Evidence:
     """One piece of evidence; DecodeError for an unknown kind."""
     kind = reader.u8()
     if kind == EvidenceKind.SPONSOR:
-        return Sponsor(reader.opaque(64), reader.take(SEAT_BYTES), reader.opaque(64))
+        return Sponsor(reader.opaque(64), reader.take(SEAT_BYTES), reader.u32(), reader.opaque(64))
     if kind == EvidenceKind.FAREWELL:
         return Farewell(reader.take(SEAT_BYTES), reader.opaque(64), reader.opaque(64))
     if kind == EvidenceKind.READMISSION:
@@ -139,9 +144,9 @@ def decode_commit_evidence(data: bytes) -> CommitEvidence:
     return CommitEvidence(tick, evidence)
 
 
-def sponsor_content(group_id: bytes, seat: bytes, reference: bytes) -> bytes:
+def sponsor_content(group_id: bytes, seat: bytes, reference: bytes, until: int) -> bytes:
     """What a sponsor signs."""
-    return codec.opaque(group_id) + seat + codec.opaque(reference)
+    return codec.opaque(group_id) + seat + codec.opaque(reference) + codec.u32(until)
 
 
 def farewell_content(group_id: bytes, seat: bytes, leaf_hash: bytes) -> bytes:
@@ -154,9 +159,11 @@ def readmission_content(group_id: bytes, seat: bytes, leaf_hash: bytes, referenc
     return codec.opaque(group_id) + seat + codec.opaque(leaf_hash) + codec.opaque(reference)
 
 
-def make_sponsor(key: Ed25519PrivateKey, group_id: bytes, seat: bytes, reference: bytes) -> Sponsor:
-    signature = sign(key, Sign.ADMISSION, sponsor_content(group_id, seat, reference))
-    return Sponsor(reference, seat, signature)
+def make_sponsor(
+    key: Ed25519PrivateKey, group_id: bytes, seat: bytes, reference: bytes, until: int
+) -> Sponsor:
+    content = sponsor_content(group_id, seat, reference, until)
+    return Sponsor(reference, seat, until, sign(key, Sign.ADMISSION, content))
 
 
 def make_farewell(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from folkmoot.governance.charter import Admission, Charter
 from folkmoot.governance.evidence import (
+    ADMISSION_S,
     SEAT_BYTES,
     CommitEvidence,
     Farewell,
@@ -135,7 +136,7 @@ def judge(
             continue
         if newcomer.seat in by_seat or newcomer.seat in joined:
             raise Refusal("a newcomer takes a seat that is taken")
-        _check_admission(sorted_out, newcomer, charter, by_seat, group_id)
+        _check_admission(sorted_out, newcomer, charter, by_seat, group_id, evidence.tick)
         joined.append(newcomer.seat)
     if returning:
         raise Refusal("a readmission that takes the old leaf away and adds no new one")
@@ -187,6 +188,7 @@ def _check_admission(
     charter: Charter,
     by_seat: dict[bytes, RosterEntry],
     group_id: bytes,
+    tick: int,
 ) -> None:
     sponsor = evidence.sponsors.pop(newcomer.reference, None)
     if charter.admission is Admission.OPEN:
@@ -199,7 +201,9 @@ def _check_admission(
     key = None if entry is None else load_public_key(entry.signature_key)
     if sponsor is None or key is None:
         raise Refusal("a newcomer whom no elector admitted")
-    content = sponsor_content(group_id, sponsor.seat, newcomer.reference)
+    if not tick <= sponsor.until <= tick + ADMISSION_S:
+        raise Refusal("an admission that is too old, or holds for too long")
+    content = sponsor_content(group_id, sponsor.seat, newcomer.reference, sponsor.until)
     if not verify(key, Sign.ADMISSION, content, sponsor.signature):
         raise Refusal("an admission that the sponsor did not sign")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from folkmoot.cells.council import PLAINTEXT_BYTES
 from folkmoot.cells.fragments import COUNCIL_RECORD_BYTES_MAX
 from folkmoot.cells.records import Inbox, Outbox, entries_of
-from folkmoot.cells.reliable import RecordLog, decode_record, encode_record
+from folkmoot.cells.reliable import Record, RecordLog, decode_record, encode_record
 from folkmoot.cells.repeats import Repeat, RepeatScheduler
 from folkmoot.meeting.records import ItemKind, RecordKind, item, split_item
 from folkmoot.wire.codec import DecodeError
@@ -86,14 +86,13 @@ class Council:
                 continue
         return found
 
-    def receive_logged(self, record: bytes, now: float, wall_s: float) -> tuple[int, bytes] | None:
-        """Kind and body of a record that is new to us, or None."""
+    def receive_logged(self, record: bytes, now: float, wall_s: float) -> Record | None:
+        """A record that is new to us, or None."""
         is_new = self.log.add(record, wall_s)
         self._repeats.on_record(record, now)
         if not is_new:
             return None
-        decoded = decode_record(record)
-        return decoded.kind, decoded.body
+        return decode_record(record)
 
     def receive_digest(self, digest: bytes, now: float, wall_s: float) -> None:
         """Another's digest: where it differs from ours we say what we have, and who has more

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from folkmoot.governance.evidence import Readmission, read_evidence
 from folkmoot.meeting.records import AUTHENTICATOR_BYTES, HANDSHAKE_BYTES_MAX, NAME_BYTES_MAX
-from folkmoot.mls import MlsError, hpke
+from folkmoot.mls import MlsError, UsageError, hpke
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
 
@@ -24,9 +24,11 @@ REFERENCE_BYTES = 32
 TAG_BYTES = 8
 NONCE_BYTES = 8
 KNOCK_VERSION = 1
-KEY_PACKAGE_BYTES_MAX = (
-    800  # with its name a knock still fits one cell, so that one cell is one knock
-)
+KEY_PACKAGE_BYTES_MAX = 720
+# All knocks have one size, which a cell just holds: so one cell is one knock, and who else has the
+# invite learns neither how long the name is nor whether a member comes back.
+KNOCK_BYTES = 1056
+KNOCK_SEALED_BYTES = KNOCK_BYTES + 16
 SEALED_BYTES_MAX = 1 << 20
 TREE_BYTES_MAX = 1 << 19
 WELCOME_BYTES_MAX = 1 << 18
@@ -114,6 +116,22 @@ class Knock:
             claim=reader.optional(Claim.read),
         )
 
+    def pad(self) -> bytes:
+        """The 1,056 bytes that are sealed: the knock as a vector, and zeros."""
+        padded = codec.opaque(self.encode()).ljust(KNOCK_BYTES, b"\0")
+        if len(padded) > KNOCK_BYTES or len(self.key_package) > KEY_PACKAGE_BYTES_MAX:
+            raise UsageError("a knock that does not fit a cell")
+        return padded
+
+    @classmethod
+    def unpad(cls, data: bytes) -> Knock:
+        """The inverse of `pad`; raises DecodeError."""
+        reader = codec.Reader(data)
+        knock = codec.decode(cls.read, reader.opaque(KNOCK_BYTES))
+        if len(data) != KNOCK_BYTES or any(reader.take(reader.remaining)):
+            raise DecodeError("a knock of another size, or with something behind it")
+        return knock
+
 
 def work_of(body: bytes) -> int:
     """Leading zero bits of the hash over a knock with its nonce: the work that it shows."""
@@ -126,7 +144,7 @@ def seal_knock(
 ) -> bytes:
     """A knock message with at least `bits` of work. Takes 2^bits hashes on average."""
     public = _HPKE.kem.load_public(door_key)
-    output, sealed = _HPKE.seal(public, _KNOCK_INFO + group_id, b"", knock.encode(), entropy)
+    output, sealed = _HPKE.seal(public, _KNOCK_INFO + group_id, b"", knock.pad(), entropy)
     body = codec.opaque(output) + codec.opaque(sealed)
     nonce = int.from_bytes(entropy(NONCE_BYTES), "big")
     bits = min(bits, WORK_BITS_MAX)
@@ -142,12 +160,14 @@ def open_knock(body: bytes, door_private: bytes, group_id: bytes) -> Knock | Non
     """The knock in a message's body, or None."""
     try:
         reader = codec.Reader(body)
-        output, sealed = reader.opaque(KEY_BYTES), reader.opaque(SEALED_BYTES_MAX)
+        output, sealed = reader.opaque(KEY_BYTES), reader.opaque(KNOCK_SEALED_BYTES)
         reader.take(NONCE_BYTES)
         reader.finish()
+        if len(sealed) != KNOCK_SEALED_BYTES:  # before the costly part
+            return None
         private = _HPKE.kem.load_private(door_private)
         plaintext = _HPKE.open(output, private, _KNOCK_INFO + group_id, b"", sealed)
-        return codec.decode(Knock.read, plaintext)
+        return Knock.unpad(plaintext)
     except (DecodeError, MlsError):
         return None
 

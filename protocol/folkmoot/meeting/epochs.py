@@ -17,7 +17,7 @@ from folkmoot.agreement import Agreement, CommitNow, Naming, SendNaming, Settled
 from folkmoot.governance.charter import Charter
 from folkmoot.governance.judge import Refusal, Verdict, electors, judge
 from folkmoot.meeting.epoch_state import EpochState, change_of
-from folkmoot.meeting.pending import Pending, Plan
+from folkmoot.meeting.pending import Pending, Plan, Request
 from folkmoot.meeting.records import Handshake
 from folkmoot.meeting.secrets import EXTENSION_TYPE
 
@@ -98,6 +98,7 @@ class Epochs:
         *,
         seat: bytes,
         charter: Charter,
+        wall_s: Callable[[float], int],
         now: float,
         seals: bool = True,
     ) -> None:
@@ -105,6 +106,7 @@ class Epochs:
         self.current = state
         self.seat = seat
         self.charter = charter
+        self._wall_s = wall_s
         self.pending = Pending(charter, seat)
         self.seals = seals
         self.kept: list[Kept] = []
@@ -197,6 +199,14 @@ class Epochs:
         self._tell_moved(now)
         self._advance(now)
 
+    def ask(self, request: Request, now: float) -> str | None:
+        """Somebody asks for a leaf: it waits for the next commit, or the reason why not is
+        given."""
+        why = self.pending.ask(request, self.current, wall_s=self._wall_s(now), now=now)
+        if why is None:
+            self.wanted(now)
+        return why
+
     def receive_naming(self, seat: bytes, naming: Naming, now: float) -> None:
         """A naming by `seat`, verified; of other parents than the current one it says nothing
         here."""
@@ -206,7 +216,7 @@ class Epochs:
 
     def handle_timer(self, now: float) -> None:
         self.kept = [one for one in self.kept if one.drop_at > now]
-        self.pending.prune(self.current, now)
+        self.pending.prune(self.current, wall_s=self._wall_s(now), now=now)
         self.wanted(now)
         self._agreement.handle_timer(now)
         self._advance(now)
@@ -312,7 +322,7 @@ class Epochs:
         """Whether it is our turn to commit; the caller answers with `commit`."""
         return self._commit_wanted
 
-    def commit(self, *, wall_s: int, now: float, entropy: Entropy) -> None:
+    def commit(self, *, now: float, entropy: Entropy) -> None:
         """Makes our candidate from what is pending; the turn passes if there is nothing left to
         do."""
         self._commit_wanted = False
@@ -320,16 +330,16 @@ class Epochs:
         if plan is None:
             self._agreement.nothing_pending()
             return
-        self._commit_plan(plan, wall_s, now, entropy)
+        self._commit_plan(plan, now, entropy)
 
-    def refresh(self, *, wall_s: int, now: float, entropy: Entropy) -> None:
+    def refresh(self, *, now: float, entropy: Entropy) -> None:
         """A commit without proposals: how one who came back alone leaves the epoch of its saved
         state."""
-        self._commit_plan(Plan((), (), takes_away=False), wall_s, now, entropy)
+        self._commit_plan(Plan((), (), takes_away=False), now, entropy)
 
-    def _commit_plan(self, plan: Plan, wall_s: int, now: float, entropy: Entropy) -> None:
+    def _commit_plan(self, plan: Plan, now: float, entropy: Entropy) -> None:
         parent = self.current
-        tick = max(parent.secrets.tick, wall_s)
+        tick = max(parent.secrets.tick, self._wall_s(now))
         secrets = parent.secrets.before_commit(tick, self.seat, plan.takes_away)
         try:
             created = parent.group.commit(
@@ -378,7 +388,8 @@ class Epochs:
         joined = dict.fromkeys((*candidate.verdict.joined, *candidate.verdict.readmitted), unheard)
         self._agreement = self._new_agreement(now, {**self._agreement.heard, **joined})
         self._agreement.set_online(self._online, now)
-        self.pending.prune(after, now)
+        self.pending.done(candidate.requested)
+        self.pending.prune(after, wall_s=self._wall_s(now), now=now)
         self._steps.append(
             Moved(
                 before,
@@ -405,7 +416,7 @@ class Epochs:
         self._candidates.clear()
         self._agreement = self._new_agreement(now, self._agreement.heard)
         self._agreement.set_online(self._online, now)
-        self.pending.prune(state, now)
+        self.pending.prune(state, wall_s=self._wall_s(now), now=now)
         for handshake in self._orphans.pop(state.authenticator, []):
             self._stage(handshake, now)
         self._tell_moved(now)

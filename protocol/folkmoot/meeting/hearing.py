@@ -12,6 +12,7 @@ from folkmoot.agreement import Naming
 from folkmoot.cells.frames import MediaKind
 from folkmoot.cells.pace import Pacer
 from folkmoot.cells.picture_format import LANES
+from folkmoot.cells.reliable import Record
 from folkmoot.governance import MeetingExtension
 from folkmoot.governance.evidence import Farewell, read_evidence
 from folkmoot.meeting.beacons import BeaconMaker
@@ -69,7 +70,12 @@ class Hearing(ABC):
         self.name = name
         self.inviter_key = inviter_key
         self.epochs = Epochs(
-            state, seat=context.seat, charter=extension.charter, now=now, seals=seals
+            state,
+            seat=context.seat,
+            charter=extension.charter,
+            wall_s=context.wall_s,
+            now=now,
+            seals=seals,
         )
         self.presence = Presence(context.seat, context.group_id)
         self.council = Council(context.entropy)
@@ -93,6 +99,7 @@ class Hearing(ABC):
         # While we ask for a fresh leaf we say nothing: who hears us would wait for our answers.
         self.quiet = not seals
         self._check_at = now
+        self._joined_tick = state.secrets.tick
         self.follow(now)
 
     # -- the epoch changed
@@ -173,7 +180,7 @@ class Hearing(ABC):
         elif kind is ItemKind.LOGGED:
             logged = self.council.receive_logged(body, now, wall_s)
             if logged is not None:
-                self._hear_record(*logged, now)
+                self._hear_record(logged, now)
         elif kind is ItemKind.NAMING:
             self._hear_naming(body, now)
         elif kind is ItemKind.KEY_FRAME_WANTED:
@@ -238,8 +245,8 @@ class Hearing(ABC):
         if signed.verified(member.key, Sign.NAMING, self.context.group_id):
             self.epochs.receive_naming(signed.seat, naming, now)
 
-    def _hear_record(self, kind: int, body: bytes, now: float) -> None:
-        state = self.epochs.current
+    def _hear_record(self, record: Record, now: float) -> None:
+        state, kind, body = self.epochs.current, record.kind, record.body
         try:
             if kind == RecordKind.HANDSHAKE:
                 self.epochs.receive_handshake(codec.decode(Handshake.read, body), now)
@@ -252,11 +259,11 @@ class Hearing(ABC):
                     farewell, state
                 ):
                     self.epochs.goodbye(farewell.seat, now)
-            elif kind == RecordKind.REQUEST:
+            elif kind == RecordKind.REQUEST and record.tick >= self._joined_tick:
+                # Older ones were decided before we came: their commits are not ours to know.
                 request = codec.decode(Request.read, body)
-                if self.epochs.pending.ask(request, state, now) is None:
+                if self.epochs.ask(request, now) is None:
                     self.entrance.let_in(request)
-                    self.epochs.wanted(now)
         except DecodeError:
             # A record of a member that we cannot read: kept in the log, so that others compare
             # equal.

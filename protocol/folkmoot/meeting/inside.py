@@ -9,7 +9,7 @@ from __future__ import annotations
 from folkmoot.agreement import SendNaming
 from folkmoot.cells.frames import MediaKind
 from folkmoot.cells.picture_format import LANES
-from folkmoot.governance.evidence import make_farewell, make_sponsor
+from folkmoot.governance.evidence import ADMISSION_S, make_farewell, make_sponsor
 from folkmoot.meeting.context import UsageError
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.epochs import CommitRefused, Moved, Offer, Removed
@@ -54,13 +54,10 @@ class Inside(Hearing):
     def act(self, now: float) -> None:
         """Does what the epochs and the door came to."""
         for request in self.entrance.take_requests():
-            if self.epochs.pending.ask(request, self.epochs.current, now) is None:
-                self.epochs.wanted(now)
+            self.epochs.ask(request, now)
         for _ in range(STEPS_MAX):
             if self.epochs.commit_wanted:
-                self.epochs.commit(
-                    wall_s=self.context.wall_s(now), now=now, entropy=self.context.entropy
-                )
+                self.epochs.commit(now=now, entropy=self.context.entropy)
             step = self.epochs.next_step()
             if step is None:
                 break
@@ -190,7 +187,7 @@ class Inside(Hearing):
 
     def refresh(self, now: float) -> None:
         """Leaves the epoch of a saved state by a commit of our own: there is nobody to ask."""
-        self.epochs.refresh(wall_s=self.context.wall_s(now), now=now, entropy=self.context.entropy)
+        self.epochs.refresh(now=now, entropy=self.context.entropy)
         self.act(now)
 
     # -- people's wishes
@@ -219,10 +216,14 @@ class Inside(Hearing):
         """Lets the newcomer in as its sponsor."""
         key_package, reference = self.entrance.knocking(knock)
         sponsor = make_sponsor(
-            self.context.key, self.context.group_id, self.context.seat, reference
+            self.context.key,
+            self.context.group_id,
+            self.context.seat,
+            reference,
+            self.context.wall_s(now) + ADMISSION_S // 2,
         )
         request = Request(key_package, sponsor)
-        why = self.epochs.pending.ask(request, self.epochs.current, now)
+        why = self.epochs.ask(request, now)
         if why is not None:
             self.context.tell(Refused("admit", f"They cannot come in: {why}."))
             return

@@ -6,6 +6,7 @@ whoever's turn it is can commit it, and nobody depends on the one who asked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from folkmoot import mls
@@ -30,6 +31,7 @@ KEY_PACKAGE_BYTES_MAX = 8000
 PENDING_MAX = 256  # of each kind
 COMMIT_ADDS_MAX = 32  # so that a commit and its Welcome stay small enough for the council
 PENDING_AGE_S = 120.0
+USED_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,9 @@ class Pending:
     adds: dict[bytes, Waiting] = field(default_factory=dict)
     returns: dict[bytes, Waiting] = field(default_factory=dict)  # by seat: the newest counts
     farewells: dict[bytes, Farewell] = field(default_factory=dict)  # by seat
+    used: dict[bytes, None] = field(default_factory=dict)
 
-    def ask(self, request: Request, state: EpochState, now: float) -> str | None:
+    def ask(self, request: Request, state: EpochState, *, wall_s: int, now: float) -> str | None:
         """Takes a request in if its evidence is good now; else says why not."""
         try:
             view = mls.parse_key_package(request.key_package)
@@ -98,13 +101,15 @@ class Pending:
         evidence = request.evidence
         if isinstance(evidence, Readmission):
             return self._ask_return(waiting, evidence, state)
-        if state.entry_of(view.identity) is not None:
-            return "its seat is taken"
+        if state.entry_of(view.identity) is not None or view.ref in self.used:
+            return "its seat is taken, or was"
         if evidence is None:
             if self.charter.admission is not Admission.OPEN:
                 return "nobody let it in"
         elif not self._sponsored(evidence, view.ref, state):
             return "who let it in is not a member"
+        elif evidence.until < wall_s:
+            return "that was too long ago"
         if view.ref not in self.adds and len(self.adds) >= PENDING_MAX:
             return "too many wait already"
         self.adds.setdefault(view.ref, waiting)
@@ -132,7 +137,7 @@ class Pending:
         key = None if entry is None else load_public_key(entry.signature_key)
         if key is None or evidence.reference != reference:
             return False
-        content = sponsor_content(state.group.group_id, evidence.seat, reference)
+        content = sponsor_content(state.group.group_id, evidence.seat, reference, evidence.until)
         return verify(key, Sign.ADMISSION, content, evidence.signature)
 
     def say_farewell(self, farewell: Farewell, state: EpochState) -> bool:
@@ -147,13 +152,27 @@ class Pending:
         self.farewells[farewell.seat] = farewell
         return True
 
-    def prune(self, state: EpochState, now: float) -> None:
+    def done(self, references: Iterable[bytes]) -> None:
+        """These key packages were added: none of them is ever added again."""
+        for reference in references:
+            if len(self.used) >= USED_MAX:
+                self.used.pop(next(iter(self.used)))
+            self.used[reference] = None
+
+    def prune(self, state: EpochState, *, wall_s: int, now: float) -> None:
         """Drops what the epoch of `state` has done already, what no longer holds, and what is too
         old."""
         for reference, one in list(self.adds.items()):
             sponsor = one.request.evidence
-            gone = isinstance(sponsor, Sponsor) and state.entry_of(sponsor.seat) is None
-            if gone or state.entry_of(one.seat) is not None or now - one.since > PENDING_AGE_S:
+            gone = isinstance(sponsor, Sponsor) and (
+                state.entry_of(sponsor.seat) is None or sponsor.until < wall_s
+            )
+            if (
+                gone
+                or reference in self.used
+                or state.entry_of(one.seat) is not None
+                or now - one.since > PENDING_AGE_S
+            ):
                 del self.adds[reference]
         for seat, one in list(self.returns.items()):
             entry, claim = state.entry_of(seat), one.request.evidence
