@@ -89,3 +89,16 @@ def test_bundles_are_saved(suite: int) -> None:
     )
     refused(mls.Check.PRIVATE_KEY, lambda: mls.KeyPackageBundle.decode(mixed.encode()))
     refused(mls.Check.WELCOME_NOT_OURS, lambda: mls.Group.join(created.welcome or b"", other))
+
+
+def test_a_state_from_before_our_update_cannot_follow_it(suite: int) -> None:
+    world = trio(suite)
+    alice, bob = world.groups["alice"], world.groups["bob"]
+    older = mls.Group.load(bob.save())
+    update = bob.update(entropy=world.entropy)
+    message = bob.propose(update, public=True, entropy=world.entropy)
+    for group in (alice, older):
+        group.receive(message)
+    commit = alice.commit(include_stored=True, entropy=world.entropy).message
+    refused(mls.Check.PRIVATE_KEY, older.stage, commit)
+    assert bob.stage(commit).group is not None

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from folkmoot import mls
+from folkmoot.mls import protection
 from folkmoot.mls.commit import ProposalOrRef
 from folkmoot.mls.credential import Credential
 from folkmoot.mls.crypto import suite_of
 from folkmoot.mls.errors import Check
 from folkmoot.mls.extensions import REQUIRED_CAPABILITIES, Extension
+from folkmoot.mls.framing import PUBLIC_MESSAGE, FramedContent, Sender
 from folkmoot.mls.leaf_node import LeafContent, Lifetime
+from folkmoot.mls.message import encode_message
 from unit.mls_forge import Forge
 from unit.mls_groups import (
     CUSTOM_EXTENSION,
@@ -238,6 +241,30 @@ def test_an_update_must_change_its_key_and_be_made_as_one() -> None:
         with disobedient():
             carol.receive(message)
         refused(check, carol.stage, commit.message)
+
+
+def test_no_extension_stands_twice_in_a_group() -> None:
+    world = trio(SUITE)
+    twice = [Extension(CUSTOM_EXTENSION, b"one"), Extension(CUSTOM_EXTENSION, b"two")]
+    refused(Check.EXTENSIONS, world.commit, "alice", [mls.GroupContextExtensions(twice)])
+    with pytest.raises(mls.MlsError):
+        World(SUITE).create(extensions=twice)
+
+
+def test_a_sender_is_in_the_tree() -> None:
+    world = trio(SUITE)
+    epoch = world.groups["alice"]._epoch
+    for leaf in (3, 4, 2**32 - 1):
+        content = FramedContent(
+            GROUP_ID, epoch.context.epoch, Sender.member(leaf), b"", mls.Remove(BOB)
+        )
+        signed = protection.sign(
+            epoch.suite, PUBLIC_MESSAGE, content, epoch.signer, epoch.context_bytes
+        )
+        message = protection.protect_public(
+            epoch.suite, signed, epoch.secrets.membership_key, epoch.context_bytes
+        )
+        refused(Check.SENDER_BLANK, world.groups["carol"].receive, encode_message(message))
 
 
 def test_what_is_kept_has_limits() -> None:
