@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from folkmoot.agent.commands import CommandError, perform
 from folkmoot.agent.seat_file import SeatFile
-from folkmoot.agent.view import charter_view, event_of, snapshot_of
+from folkmoot.agent.view import event_of, snapshot_of
 from folkmoot.cells.frames import EncodedFrame
 from folkmoot.meeting import Meeting, events, names
 from folkmoot.wire.address import RelayAddress
@@ -71,6 +71,7 @@ class Session:
         self._left = asyncio.Event()
         self._pumping = False
         self._relays_up: dict[int, bool] = {}
+        self._shown: dict[str, str] = {}  # members that the sinks know, and their names
         self._snapshot_due = False
         self._last_touch = 0.0
         self._save_failed = False
@@ -144,12 +145,23 @@ class Session:
 
     def attach_media(self, sink: MediaSink) -> None:
         """From now on `sink` gets everybody's frames."""
+        if sink in self._sinks:
+            return
         self._sinks.append(sink)
-        now = self.now()
-        for one in self.meeting.roster(now):
-            if not one.own:
-                sink.member_added(one.member, one.name)
+        for member, name in self._shown.items():
+            sink.member_added(member, name)
         sink.limits(VOICE_BITRATE, self.meeting.picture_bitrate)
+
+    def _sync_sinks(self) -> None:
+        """Tells the sinks who is there: once for each member, and again under a new name."""
+        roster = {one.member: one.name for one in self.meeting.roster(self.now()) if not one.own}
+        before, self._shown = self._shown, roster
+        for sink in self._sinks:
+            for member in before.keys() - roster.keys():
+                sink.member_removed(member)
+            for member, name in roster.items():
+                if before.get(member) != name:
+                    sink.member_added(member, name)
 
     def detach_media(self, sink: MediaSink) -> None:
         if sink in self._sinks:
@@ -294,12 +306,7 @@ class Session:
             for sink in self._sinks:
                 sink.keyframe_wanted()
             return
-        if isinstance(event, events.MemberIn):
-            for sink in self._sinks:
-                sink.member_added(names.member_id(event.seat), self.meeting.name_of(event.seat))
-        elif isinstance(event, events.MemberOut):
-            for sink in self._sinks:
-                sink.member_removed(names.member_id(event.seat))
+        self._sync_sinks()
         for told in event_of(self.meeting, event, self.now()):
             self._publish(told)
         self._snapshot_due = True
@@ -317,6 +324,3 @@ def wall_seconds() -> float:
 def entropy(length: int) -> bytes:
     """Random bytes of the operating system."""
     return os.urandom(length)
-
-
-__all__ = ["LinksLike", "MediaSink", "Session", "charter_view", "entropy", "wall_seconds"]

@@ -280,12 +280,11 @@ class Inside(Hearing):
     def next_timer(self) -> float:
         times = [self.beacons.next_timer(), self._check_at, self._council_pacer.next_timer()]
         times.append(self.media.next_timer())
-        for due in (self.epochs.next_timer(), self.entrance.next_timer()):
-            if due is not None:
-                times.append(due)
-        if self.departure_deadline is not None:
-            times.append(self.departure_deadline)
-        return min(times)
+        for other in (self.epochs.next_timer(), self.entrance.next_timer()):
+            if other is not None:
+                times.append(other)
+        departure = self.departure_deadline
+        return min(times if departure is None else [*times, departure])
 
     def _say_beacon(self, now: float) -> None:
         digest = self.council.digest(self.context.wall_s(now))

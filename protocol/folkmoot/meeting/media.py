@@ -328,6 +328,9 @@ class MediaPlane:
     def next_timer(self) -> float | None:
         times = [self._voice_pacer.next_timer()]
         times += [one.pacer.next_timer() for one in self._pictures.values()]
-        receivers = (*self._voices.values(), *self._watched.values())
+        receivers: tuple[VoiceReceiver | PictureReceiver, ...] = (
+            *self._voices.values(),
+            *self._watched.values(),
+        )
         times += [due for one in receivers if (due := one.next_timer()) is not None]
         return min(times)

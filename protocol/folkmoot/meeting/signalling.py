@@ -35,7 +35,8 @@ class Signalling:
     def follow(self, states: Iterable[EpochState]) -> None:
         """Listens with the secrets of these epochs, the current one first."""
         bases = list(dict.fromkeys(state.secrets.signalling for state in states))
-        near, far = list(bases), []
+        near = list(bases)
+        far: list[bytes] = []
         ahead = bases[0] if bases else None
         for number in range(STEPS_AHEAD_MAX):
             if ahead is None:
