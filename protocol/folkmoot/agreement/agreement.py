@@ -189,10 +189,12 @@ class Agreement:
         self._touch(now)
         if by not in self._presence.electors:
             return
+        self._follow()  # what was locked before the complaint stays
         counts = self._candidates.set_aside(child, self._round, now)
         if counts and (self._lock is None or self._lock.child != child):
             self._name(None)
             self._enter(self._round + 1, now)
+            self._touch(now)
 
     def handle_timer(self, now: float) -> None:
         """Time passed."""
@@ -202,9 +204,7 @@ class Agreement:
 
     def next_action(self) -> Action | None:
         """What to do now, one after the other; None when there is nothing more."""
-        if self._changed:
-            self._changed = False
-            self._update(self._now)
+        self._follow()
         return self._actions.pop(0) if self._actions else None
 
     def next_timer(self) -> float | None:
@@ -256,6 +256,12 @@ class Agreement:
     def _touch(self, now: float) -> None:
         self._now = max(self._now, now)
         self._changed = True
+
+    def _follow(self) -> None:
+        """Draws the conclusions from what happened."""
+        if self._changed:
+            self._changed = False
+            self._update(self._now)
 
     def _begin(self, now: float) -> None:
         if self._entered_at is None:
