@@ -24,7 +24,7 @@ from folkmoot.wire.limits import Bucket
 from folkmoot.wire.messages import AGENT_MESSAGE_BYTES_MAX
 
 EXTENSION = "folkmoot.link"
-CLOSE_WAIT_S = 2.0
+CLOSE_WAIT_S = 5.0
 # Above the first a link counts as full and its ticks wait in the core, below the second it takes
 # them again.
 WRITE_BUFFER_HIGH_BYTES = 65_536
