@@ -325,7 +325,7 @@ class MediaPlane:
         for (seat, _), picture in self._watched.items():
             self._deliver(seat, picture.handle_timer(now))
 
-    def next_timer(self) -> float | None:
+    def next_timer(self) -> float:
         times = [self._voice_pacer.next_timer()]
         times += [one.pacer.next_timer() for one in self._pictures.values()]
         receivers: tuple[VoiceReceiver | PictureReceiver, ...] = (

@@ -178,6 +178,9 @@ class Recorder:
     def _take_in(self, member: str, what: EncodedFrame | str | None, at: float) -> None:
         if isinstance(what, str):
             self._names[member] = what
+            begun = self._takes.get(member)
+            if begun is not None and begun.file is None:
+                begun.stem = file_stem(what, member)
             return
         take = self._takes.get(member)
         if what is None:
