@@ -10,8 +10,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
-import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +20,13 @@ from folkmoot.agent.console import Output
 from folkmoot.agent.failure import Failure
 from folkmoot.agent.links import Links
 from folkmoot.agent.media import CannotPlay, CannotRecord, Headless
-from folkmoot.agent.page import PageServer
+from folkmoot.agent.page_side import PageSide
 from folkmoot.agent.people import Words, invite_panel
 from folkmoot.agent.pinned import WrongPin
 from folkmoot.agent.relay_process import RelayProcess
 from folkmoot.agent.route import DIRECT, Via
 from folkmoot.agent.seat_file import SeatFile
 from folkmoot.agent.session import Session, entropy, wall_seconds
-from folkmoot.agent.stage import Stage
 from folkmoot.governance import Charter, Relay
 from folkmoot.meeting import Meeting, UsageError
 from folkmoot.meeting.invite import Invite
@@ -41,8 +38,6 @@ from folkmoot.wire.codec import DecodeError
 # A relay that has not answered for so long when a meeting begins will not carry it. Later on it is
 # waited for without end.
 FIRST_CONTACT_S = 10.0
-# Without a display a person has to carry the address to a browser by hand.
-TYPED_TOKEN_LIFE_S = 600.0
 # Events of the session that are state for the page, and no news for people or programs.
 NOT_NEWS = frozenset({"snapshot", "speaking"})
 
@@ -82,8 +77,7 @@ class _Run:
         self._media: Headless | None = None
         self._relay: RelayProcess | None = None
         self._own_relay: RelayAddress | None = None
-        self._page: PageServer | None = None
-        self._stage: Stage | None = None
+        self._page: PageSide | None = None
         self._invite_said = ""
         self._contact = False
         self._first_sentence = ""
@@ -121,7 +115,7 @@ class _Run:
 
     async def _close(self) -> None:
         if self._page is not None:
-            await self._page.stop()
+            await self._page.close(in_haste=self._session is None)
         if self._session is not None:
             await self._session.close()
         if self._media is not None:
@@ -262,20 +256,25 @@ class _Run:
                 lambda why: self._tell({"event": "refused", "what": "", "why": why}),
             )
             return
-        invite = settings.invite
-        self._stage = Stage(
-            invite="" if invite is None else invite.word(),
-            name=settings.name,
-            charter=settings.charter if invite is None else invite.charter,
-            relays=relays,
-            relay_sees_address=not settings.via.hides_address,
-            enter=lambda name: self._start(*self._join(name)),
-        )
         if meeting is not None:
             self._start(meeting, seat_file)
-        await self._open_page(self._stage)
+        invite = settings.invite
+        self._page = PageSide(
+            invite="" if invite is None else invite.word(),
+            name=settings.name,
+            charter=settings.charter,
+            relays=relays,
+            relay_sees_address=not settings.via.hides_address,
+            enter=self._enter,
+            gone=self._leave,
+        )
+        await self._page.open(self._output)
 
-    def _start(self, meeting: Meeting, seat_file: SeatFile | None) -> None:
+    def _enter(self, name: str) -> Session:
+        """The person pressed join in the page: whoever follows an invite knocks now."""
+        return self._session or self._start(*self._join(name))
+
+    def _start(self, meeting: Meeting, seat_file: SeatFile | None) -> Session:
         """The session begins, and with it the links."""
         session = Session(meeting, seat_file)
         self._session = session
@@ -290,11 +289,10 @@ class _Run:
         if self._media is not None:
             session.attach_media(self._media)
         session.start(self._links)
-        if self._stage is not None:
-            self._stage.attach(session)
         if self._settings.headless or self._settings.invite is None:
             asyncio.get_running_loop().call_later(FIRST_CONTACT_S, self._judge_first_contact)
         _keep(asyncio.create_task(self._until_left(session)))
+        return session
 
     async def _until_left(self, session: Session) -> None:
         try:
@@ -302,8 +300,6 @@ class _Run:
         except Exception as error:  # our own mistake: say so, and do not hang
             self._end(Failure(f"The meeting ended by a mistake in this program: {error!r}"))
             raise
-        # The page shows its last words before its server goes.
-        await asyncio.sleep(0 if self._settings.headless else 0.3)
         self._end()
 
     def _on_link(self, relay: int, purpose: str, up: bool, sentence: str) -> None:
@@ -320,28 +316,6 @@ class _Run:
         if not self._contact and self._first_sentence:
             where = "The relay cannot be used: "
             self._end(Failure(f"{where}{self._first_sentence.rstrip('.')}."))
-
-    # -- the page
-
-    async def _open_page(self, stage: Stage) -> None:
-        page = PageServer(stage, entropy=entropy, bridge_factory=stage.make_bridge)
-        page.on_page_gone = self._leave
-        try:
-            await page.start()
-        except OSError as error:
-            raise Failure(f"The page cannot be served on 127.0.0.1: {error.strerror}.") from None
-        self._page = page
-        opened = False
-        if _has_display():
-            path = page.handover_file().as_uri()
-            opened = await asyncio.to_thread(webbrowser.open, path)
-        url = page.url if opened else page.handover_url(TYPED_TOKEN_LIFE_S)
-        self._output.event({"event": "page", "url": url})
-        if not self._output.as_json:
-            if opened:
-                self._output.say(f"The meeting is open in your browser, at {url}")
-            else:
-                self._output.say(f"Open this in a browser on this machine: {url}")
 
     # -- what is said
 
@@ -389,9 +363,3 @@ def _keep(task: asyncio.Task[None]) -> None:
     """The loop itself holds tasks only weakly."""
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
-
-
-def _has_display() -> bool:
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,165 @@
+"""The page of one `meet` or `join`: its lobby, its server, and the browser that it opens in.
+
+Who opens a meeting is in it from the start, so that the invite exists; who follows an invite is not
+even knocking. Both see the preview first, and their microphone and camera wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import webbrowser
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from folkmoot.agent.console import Output
+from folkmoot.agent.failure import Failure
+from folkmoot.agent.page import Lobby, PageBridge, PageServer, bridges_of
+from folkmoot.agent.session import Session, entropy
+from folkmoot.agent.view import charter_view
+from folkmoot.governance import Charter, Relay
+
+# Without a display a person has to carry the address to a browser by hand.
+TYPED_TOKEN_LIFE_S = 600.0
+# After leaving, so that the page hears it before its server goes.
+LAST_WORDS_S = 0.3
+
+Event = dict[str, Any]
+
+
+class _Seen:
+    """A session as this page should see it: with the way that links take to the relays."""
+
+    def __init__(self, session: Session, relay_sees_address: bool) -> None:
+        self._session = session
+        self._sees = relay_sees_address
+
+    def subscribe(self, callback: Callable[[Event], None], /) -> Callable[[], None]:
+        return self._session.subscribe(lambda event: callback(self._seen(event)))
+
+    def do(self, command: Event, /) -> None:
+        self._session.do(command)
+
+    def snapshot(self) -> Event:
+        return self._seen(self._session.snapshot())
+
+    def _seen(self, event: Event) -> Event:
+        if event.get("event") != "snapshot":
+            return event
+        relays = [{**relay, "sees_address": self._sees} for relay in event["relays"]]
+        return {**event, "relays": relays}
+
+
+class PageSide:
+    """`enter(name)` begins the session of somebody who follows an invite, and gives it; `gone` is
+    called when the person closed the page, or left without joining."""
+
+    def __init__(
+        self,
+        *,
+        invite: str,
+        name: str,
+        charter: Charter,
+        relays: Sequence[Relay],
+        relay_sees_address: bool,
+        enter: Callable[[str], Session],
+        gone: Callable[[], None],
+    ) -> None:
+        self._sees_address = relay_sees_address
+        self._enter = enter
+        self._session: Session | None = None
+        self._wanted: dict[str, bool] = {}
+        preview = {
+            "me": {"member": "", "name": name},
+            "group_name": "",
+            "invite": invite,
+            "safety_code": "",
+            "epoch": 0,
+            "confirmed": False,
+            "charter": charter_view(charter),
+            "relays": [
+                {
+                    "address": str(relay.address),
+                    "label": relay.label,
+                    "up": False,
+                    "sees_address": relay_sees_address,
+                }
+                for relay in relays
+            ],
+        }
+        self._lobby = Lobby(preview, on_join=self._on_join, on_leave=gone)
+        self._server = PageServer(self._lobby, entropy=entropy, bridge_factory=self._make_bridge)
+        self._server.on_page_gone = gone
+
+    async def open(self, output: Output) -> None:
+        """Serves the page and opens it, or says where it is; raises Failure."""
+        try:
+            await self._server.start()
+        except OSError as error:
+            raise Failure(f"The page cannot be served on 127.0.0.1: {error.strerror}.") from None
+        opened = False
+        if has_display():
+            file = self._server.handover_file().as_uri()
+            opened = await asyncio.to_thread(webbrowser.open, file)
+        url = self._server.url if opened else self._server.handover_url(TYPED_TOKEN_LIFE_S)
+        output.event({"event": "page", "url": url})
+        if output.as_json:
+            return
+        if opened:
+            output.say(f"The meeting is open in your browser, at {url}")
+        else:
+            output.say(f"Open this in a browser on this machine: {url}")
+
+    async def close(self, in_haste: bool) -> None:
+        """Ends the page's server, after its last words."""
+        if not in_haste:
+            await asyncio.sleep(LAST_WORDS_S)
+        await self._server.stop()
+
+    def _on_join(self, command: Event) -> None:
+        name = str(command["name"])
+        try:
+            session = self._enter(name)
+        except Failure as failure:
+            self._lobby.failed(str(failure))
+            return
+        self._session = session
+        self._wanted = {what: command.get(what) is True for what in ("microphone", "camera")}
+        if name != session.meeting.name:
+            session.do({"do": "rename", "name": name})
+        self._lobby.enter(_Seen(session, self._sees_address))
+        session.subscribe(self._on_event)
+        self._switch_on()
+
+    def _on_event(self, event: Event) -> None:
+        if event["event"] == "joined":
+            self._switch_on()
+
+    def _switch_on(self) -> None:
+        """Microphone and camera as the person chose in the preview, as soon as they are in."""
+        if self._session is None or self._session.snapshot()["phase"] != "in":
+            return
+        wanted, self._wanted = self._wanted, {}
+        for what, on in wanted.items():
+            self._session.do({"do": what, "on": on})
+
+    def _make_bridge(
+        self,
+        *,
+        on_offer: Callable[[str], None],
+        on_state: Callable[[str, str], None],
+        loopback_only: bool,
+    ) -> PageBridge:
+        if self._session is None:
+            # The preview shows one's own camera by itself: nothing of it has to come here.
+            raise RuntimeError("a bridge before the person has joined")
+        make = bridges_of(self._session)
+        return make(on_offer=on_offer, on_state=on_state, loopback_only=loopback_only)
+
+
+def has_display() -> bool:
+    """Whether a browser that is opened here can be seen."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
