@@ -7,10 +7,12 @@ relay core has its own tests, and the end-to-end tests use real processes.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -21,6 +23,7 @@ from folkmoot.meeting.save import Saved
 from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.lanes import Direction
 
+T = TypeVar("T")
 WALL_S = 1_800_000_000.0
 TICK_S = 0.01
 OPEN_S = 0.12
@@ -43,7 +46,8 @@ class Member:
     timer: float | None = None
     sent: int = 0
 
-    def of(self, kind: type) -> list:
+    def of(self, kind: type[T]) -> list[T]:
+        """What it was told of this kind."""
         return [one for one in self.told if isinstance(one, kind)]
 
 
@@ -189,7 +193,7 @@ class World:
                 break
             member.told.append(event)
             if isinstance(event, events.Knocked) and member.admits:
-                self.at(self.now + 0.01, lambda knock=event.knock: self._admit(member, knock))
+                self.at(self.now + 0.01, functools.partial(self._admit, member, event.knock))
         self._set_timer(member)
 
     def _admit(self, member: Member, knock: str) -> None:

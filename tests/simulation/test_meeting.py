@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 from folkmoot.meeting import events
-from simulation.meeting_world import World, agreed
+from simulation.meeting_world import Member, World, agreed
 
 
-def meet(world, *names: str):
+def meet(world: World, *names: str) -> list[Member]:
     members = [world.found(names[0])]
     world.run(0.5)
     for name in names[1:]:
@@ -22,12 +24,16 @@ def test_people_come_in_one_after_the_other_and_see_the_same_code() -> None:
     members = meet(world, "Ann", "Bob", "Cy")
     assert agreed(members)
     for one in members:
-        assert [view.name for view in one.meeting.roster(world.now)][0] == one.name
+        assert one.meeting.roster(world.now)[0].name == one.name
         assert {view.name for view in one.meeting.roster(world.now)} == {"Ann", "Bob", "Cy"}
         assert one.meeting.confirmed
 
 
-def texts(member) -> list[str]:
+def say(world: World, member: Member, text: str) -> None:
+    world.do(member, lambda m: m.chat(text, world.now))
+
+
+def texts(member: Member) -> list[str]:
     return [one.text for one in member.of(events.ChatReceived)]
 
 
@@ -36,7 +42,7 @@ def test_chat_reaches_everybody_once_on_a_lossy_network() -> None:
     members = meet(world, "Ann", "Bob", "Cy")
     for number in range(10):
         for one in members:
-            world.do(one, lambda m, n=number: m.chat(f"{m.name} {n}", world.now))
+            say(world, one, f"{one.name} {number}")
         world.run(0.3)
     world.run_until(lambda: all(len(texts(one)) == 30 for one in members), 30)
     for one in members:
@@ -46,7 +52,7 @@ def test_chat_reaches_everybody_once_on_a_lossy_network() -> None:
 def test_who_comes_in_reads_nothing_from_before() -> None:
     world = World(3)
     ann, bob = meet(world, "Ann", "Bob")
-    world.do(ann, lambda m: m.chat("secret", world.now))
+    say(world, ann, "secret")
     cy = world.join("Cy", bob.meeting.invite_text())
     world.run_until(lambda: agreed([ann, bob, cy]), 20)
     world.run(10)
@@ -72,9 +78,9 @@ def test_one_cut_off_for_twenty_seconds_has_every_message() -> None:
     ann, bob, cy = meet(world, "Ann", "Bob", "Cy")
     world.set_link(cy, False)
     for number in range(20):
-        world.do(ann, lambda m, n=number: m.chat(f"{n}", world.now))
+        say(world, ann, f"{number}")
         world.run(1)
-    world.do(cy, lambda m: m.chat("from the dark", world.now))
+    say(world, cy, "from the dark")
     assert [view.name for view in ann.meeting.roster(world.now) if not view.here] == ["Cy"]
     world.set_link(cy, True)
     world.run_until(lambda: len(texts(cy)) == 21 and len(texts(bob)) == 21, 20)
@@ -89,12 +95,12 @@ def test_one_cut_off_while_others_come_and_go_finds_back() -> None:
     world.do(dee, lambda m: m.leave(world.now))
     world.run_until(lambda: bool(dee.of(events.Left)), 10)
     world.kill(dee)
-    world.do(ann, lambda m: m.chat("dee left", world.now))
+    say(world, ann, "dee left")
     eve = world.join("Eve", ann.meeting.invite_text())
     world.run_until(lambda: agreed([ann, bob, eve]), 20)
-    world.do(ann, lambda m: m.chat("eve came", world.now))
+    say(world, ann, "eve came")
     world.run(20)
-    world.do(cy, lambda m: m.chat("from the dark", world.now))
+    say(world, cy, "from the dark")
     world.set_link(cy, True)
     world.run_until(lambda: agreed([ann, bob, cy, eve]), 40)
     world.run_until(lambda: len(texts(cy)) == 3 and len(texts(bob)) == 3, 20)
@@ -107,13 +113,13 @@ def test_one_whose_agent_was_killed_has_its_seat_back() -> None:
     seat = cy.meeting.seat
     world.kill(cy)
     world.run(5)
-    world.do(ann, lambda m: m.chat("while away", world.now))
+    say(world, ann, "while away")
     again = world.restart(cy)
     world.run_until(lambda: agreed([ann, bob, again]) and bool(again.of(events.Joined)), 20)
     assert again.meeting.seat == seat
     assert len(ann.meeting.roster(world.now)) == 3
     assert not ann.of(events.MemberOut)
-    world.do(again, lambda m: m.chat("back", world.now))
+    say(world, again, "back")
     world.run_until(lambda: "back" in texts(bob), 10)
     world.run_until(lambda: "while away" in texts(again), 10)
 
@@ -146,22 +152,23 @@ def test_everybody_goes_on_after_the_relay_was_away() -> None:
     world.run(8)
     for one in members:
         world.set_link(one, True)
-    world.do(members[0], lambda m: m.chat("still here", world.now))
+    say(world, members[0], "still here")
     world.run_until(lambda: all("still here" in texts(one) for one in members), 20)
     assert agreed(members)
     assert not any(one.of(events.MemberOut) for one in members)
 
 
-def speak(world, member, seconds: float) -> None:
+def push_voice(world: World, member: Member, frame: EncodedFrame) -> None:
+    world.do(member, lambda m: m.voice(frame, world.now))
+
+
+def speak(world: World, member: Member, seconds: float) -> None:
     world.do(member, lambda m: m.microphone(True, world.now))
     for number in range(int(seconds * 50)):
         frame = EncodedFrame(
             MediaKind.VOICE, Codec.OPUS, True, number * 20_000, (bytes([number % 251]) * 60,)
         )
-        world.at(
-            world.now + number * 0.02,
-            lambda f=frame: world.do(member, lambda m: m.voice(f, world.now)),
-        )
+        world.at(world.now + number * 0.02, functools.partial(push_voice, world, member, frame))
 
 
 def test_voice_is_heard_without_a_gap_while_members_come_and_go() -> None:
