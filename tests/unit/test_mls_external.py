@@ -100,6 +100,11 @@ def test_what_is_wrong_with_a_group_info(suite: int) -> None:
     fresh = world.groups["alice"].group_info(tree_extension=False)
     refused(mls.Check.TREE_HASH, come_in, fresh, older)
     refused(mls.Check.WIRE_FORMAT, come_in, bundle.key_package)
+    garbled = alice.group_info(external_pub=False, extensions=[mls.Extension(4, b"\xff")])
+    refused(mls.Check.GROUP_INFO_EXTERNAL_PUB, come_in, garbled)
+    bundle = world.bundle("dave", suite=suite % 3 + 1)
+    refused(mls.Check.GROUP_INFO, come_in, alice.group_info())
+    bundle = world.bundle("dave")
     whole = alice.group_info()
     refused(mls.Check.GROUP_INFO_SIGNATURE, come_in, whole[:-1] + bytes([whole[-1] ^ 1]))
 

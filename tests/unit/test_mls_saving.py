@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from folkmoot import mls
+from folkmoot.mls.epoch import Epoch
+from folkmoot.mls.path import PathKeys
+from folkmoot.mls.secret_tree import SecretTree
 from unit.mls_groups import (
     SUITES,
     World,
@@ -102,3 +108,49 @@ def test_a_state_from_before_our_update_cannot_follow_it(suite: int) -> None:
     commit = alice.commit(include_stored=True, entropy=world.entropy).message
     refused(mls.Check.PRIVATE_KEY, older.stage, commit)
     assert bob.stage(commit).group is not None
+
+
+Spoil = Callable[[Epoch, World], None]
+
+
+def _other_key(epoch: Epoch, world: World) -> None:
+    key = epoch.suite.generate_hpke_key(world.entropy)
+    epoch.keys = PathKeys(epoch.own_leaf, {**epoch.keys.keys, 2 * epoch.own_leaf: key})
+
+
+def _other_signer(epoch: Epoch, world: World) -> None:
+    epoch.signer = epoch.suite.generate_signature_key(world.entropy)
+
+
+def _other_tree(epoch: Epoch, world: World) -> None:
+    epoch.tree = epoch.tree.copy()
+    epoch.tree.remove(1)
+
+
+def _other_secret_tree(epoch: Epoch, world: World) -> None:
+    epoch.secret_tree = SecretTree(epoch.suite, 2, bytes(32))
+
+
+@pytest.mark.parametrize("spoil", [_other_key, _other_signer, _other_tree, _other_secret_tree])
+def test_parts_that_do_not_belong_together(suite: int, spoil: Spoil) -> None:
+    world = trio(suite)
+    alice = world.groups["alice"]
+    spoil(alice._epoch, world)
+    refused(mls.Check.SAVED_STATE, mls.Group.load, alice.save())
+
+
+def test_other_versions(suite: int) -> None:
+    world = trio(suite)
+    saved = world.groups["alice"].save()
+    refused(mls.Check.SAVED_STATE, mls.Group.load, b"Folkmoot MLS 2" + saved[14:])
+    bundle = world.bundle("dave").encode()
+    refused(mls.Check.SAVED_STATE, mls.KeyPackageBundle.decode, b"\x02" + bundle[1:])
+
+
+def test_a_bundle_with_the_wrong_secrets_does_not_join(suite: int) -> None:
+    world = trio(suite)
+    bundle, other = world.bundle("dave"), world.bundle("erin")
+    created, _ = world.commit("alice", [mls.Add(bundle.key_package)])
+    for name in ("init_private", "encryption_private", "signature_private"):
+        mixed = replace(bundle, **{name: getattr(other, name)})
+        refused(mls.Check.PRIVATE_KEY, mls.Group.join, created.welcome, mixed)

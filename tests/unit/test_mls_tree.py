@@ -13,7 +13,7 @@ from folkmoot.mls.key_package import unframe_key_package
 from folkmoot.mls.leaf_node import LeafNode
 from folkmoot.mls.tree import ParentNode, RatchetTree
 from folkmoot.wire import codec
-from unit.mls_groups import World, trio
+from unit.mls_groups import World, refused, trio
 
 
 def _anew(tree: RatchetTree) -> RatchetTree:
@@ -96,6 +96,7 @@ def test_what_does_not_decode() -> None:
         codec.vector([a_leaf, a_parent, a_parent]),
         codec.vector([b"\x01\x03" + leaf]),
         codec.vector([b"\x02"]),
+        codec.vector([a_leaf, b"\x01\x03", a_leaf]),
         codec.vector(
             [a_leaf, disordered + codec.vector([codec.u32(1), codec.u32(0)]), a_leaf],
         ),
@@ -108,6 +109,13 @@ def test_what_does_not_decode() -> None:
         with pytest.raises(codec.DecodeError):
             RatchetTree.decode(wrong)
     assert RatchetTree.decode(encoded).encode() == encoded
+
+
+def test_a_path_has_a_key_for_each_node() -> None:
+    tree = trio(1).groups["alice"]._epoch.tree
+    wanted = len(tree.filtered_direct_path(0))
+    for count in (wanted - 1, wanted + 1):
+        refused(mls.Check.PATH, tree.copy().merge_path_keys, 0, [bytes(32)] * count)
 
 
 class Counter:

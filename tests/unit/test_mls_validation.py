@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from folkmoot import mls
-from folkmoot.mls import protection
+from folkmoot.mls import protection, stored
 from folkmoot.mls.commit import ProposalOrRef
 from folkmoot.mls.credential import Credential
 from folkmoot.mls.crypto import suite_of
@@ -267,9 +267,13 @@ def test_a_sender_is_in_the_tree() -> None:
         refused(Check.SENDER_BLANK, world.groups["carol"].receive, encode_message(message))
 
 
-def test_what_is_kept_has_limits() -> None:
+def test_what_is_kept_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     world = trio(SUITE)
     alice = world.groups["alice"]
+    monkeypatch.setattr(stored, "STORED_PROPOSALS_MAX", 2)
+    for _ in range(2):
+        alice.propose(alice.external_psk(b"id", world.entropy), entropy=world.entropy)
+    refused(Check.LIMIT, lambda: alice.propose(mls.Remove(BOB), entropy=world.entropy))
     for index in range(16):
         alice.update(entropy=world.entropy)
         assert len(alice._epoch.own_updates) == index + 1
@@ -293,6 +297,9 @@ def test_a_key_package_is_viewed_only_when_it_verifies() -> None:
             mls.parse_key_package(bytes(tampered))
     refused(Check.DECODE, mls.parse_key_package, bundle.key_package + b"\x00")
     refused(Check.WIRE_FORMAT, mls.parse_key_package, b"")
+    # The version inside the frame counts too.
+    framed = bundle.key_package
+    refused(Check.DECODE, mls.parse_key_package, framed[:4] + b"\x00\x02" + framed[6:])
     with pytest.raises(mls.UsageError):
         world.bundle("dave", extensions=[Extension(9, b""), Extension(9, b"")])
 

@@ -219,3 +219,33 @@ def test_a_reinit_keeps_to_what_was_asked(change: dict[str, Any]) -> None:
         epoch.tree,
         epoch,
     )
+
+
+def test_a_reinit_takes_everybody_along() -> None:
+    world = trio(SUITE)
+    epoch = world.groups["alice"]._epoch
+    epoch.reinit = mls.ReInit(b"next", SUITE)
+    name = mls.PreSharedKeyID.resumption(2, GROUP_ID, epoch.context.epoch, bytes(32))
+    context = replace(epoch.context, epoch=1, group_id=b"next")
+    fewer = epoch.tree.copy()
+    fewer.remove(BOB)
+    refused(Check.WELCOME_REINIT, joining.check_resumption, [name], context, fewer, epoch)
+
+
+class Garbage:
+    """Encodes as what does not decode."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def encode(self) -> bytes:
+        return b"\xff"
+
+
+@pytest.mark.parametrize("part", ["GroupSecrets", "make_group_info"])
+def test_a_welcome_with_garbage_inside(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = trio(SUITE)
+    bundle = world.bundle("dave")
+    monkeypatch.setattr(committing, part, Garbage)
+    created = world.groups["alice"].commit([mls.Add(bundle.key_package)], entropy=world.entropy)
+    refused(Check.DECODE, mls.Group.join, created.welcome, bundle)

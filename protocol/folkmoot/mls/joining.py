@@ -13,7 +13,6 @@ from folkmoot.mls.errors import (
     Check,
     FramingError,
     MalformedError,
-    MlsError,
     UsageError,
     ValidationError,
 )
@@ -183,6 +182,7 @@ def join(
     if package.suite != welcome.suite:
         raise ValidationError(Check.WELCOME, "of another suite than the key package")
     suite = suite_of(welcome.suite)
+    bundle.check()
     if parent is not None:
         history = {**history, **parent.history}
     opened = open_welcome(
@@ -200,8 +200,6 @@ def join(
         raise ValidationError(Check.WELCOME, "signed by ourselves")
     leaf_key = suite.load_hpke_private(bundle.encryption_private)
     signer = suite.load_signature_private(bundle.signature_private)
-    if leaf_key.public.data != package.leaf_node.encryption_key:
-        raise MlsError(Check.PRIVATE_KEY, "not the secrets of this key package")
     keys = _joined_keys(suite, tree, own, leaf_key, info.signer, opened.secrets.path_secret)
     secret = key_schedule.epoch_secret(
         suite, opened.secrets.joiner_secret, opened.psk_secret, context.encode()
