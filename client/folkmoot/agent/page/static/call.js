@@ -109,6 +109,8 @@ export class Call extends EventTarget {
     clearTimeout(this.restart);
     const connection = this.connection;
     this.connection = null;
+    // What waits on a closed connection waits for ever (its promises never settle): the next one does not wait with it.
+    this.queue = Promise.resolve();
     this.senders = { microphone: null, camera: null };
     if (connection) connection.close();
     if (this.streams.size) {
