@@ -1,7 +1,7 @@
 """The page of one `meet` or `join`: its lobby, its server, and the browser that it opens in.
 
-Who opens a meeting is in it from the start, so that the invite exists; who follows an invite is not
-even knocking. Both see the preview first, and their microphone and camera wait for it.
+Whoever opens a meeting and whoever follows an invite see the preview first. Nothing is sent to any
+relay from it, and microphone and camera wait for it.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class _Seen:
 
 
 class PageSide:
-    """`enter(name)` begins the session of somebody who follows an invite, and gives it; `gone` is
-    called when the person closed the page, or left without joining."""
+    """`enter(name)` begins the session once the person pressed join, and gives it; `gone` is called
+    when they closed the page, or left without joining."""
 
     def __init__(
         self,

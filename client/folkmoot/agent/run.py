@@ -78,6 +78,7 @@ class _Run:
         self._relay: RelayProcess | None = None
         self._own_relay: RelayAddress | None = None
         self._page: PageSide | None = None
+        self._waiting: tuple[Meeting, SeatFile | None] | None = None
         self._invite_said = ""
         self._contact = False
         self._first_sentence = ""
@@ -116,6 +117,8 @@ class _Run:
     async def _close(self) -> None:
         if self._page is not None:
             await self._page.close(in_haste=self._session is None)
+        if self._waiting is not None and self._waiting[1] is not None:
+            self._waiting[1].forget()  # nobody ever pressed join
         if self._session is not None:
             await self._session.close()
         if self._media is not None:
@@ -256,11 +259,15 @@ class _Run:
                 lambda why: self._tell({"event": "refused", "what": "", "why": why}),
             )
             return
+        # A meeting that is opened here has its invite now, and its links once the person pressed
+        # join, as the page promises; who knocks meanwhile waits.
+        word = settings.invite.word() if settings.invite is not None else ""
         if meeting is not None:
-            self._start(meeting, seat_file)
-        invite = settings.invite
+            self._waiting = meeting, seat_file
+            word = meeting.invite_text()
+            self._say_invite(word)
         self._page = PageSide(
-            invite="" if invite is None else invite.word(),
+            invite=word,
             name=settings.name,
             charter=settings.charter,
             relays=relays,
@@ -272,7 +279,8 @@ class _Run:
 
     def _enter(self, name: str) -> Session:
         """The person pressed join in the page: whoever follows an invite knocks now."""
-        return self._session or self._start(*self._join(name))
+        waiting, self._waiting = self._waiting, None
+        return self._session or self._start(*(waiting or self._join(name)))
 
     def _start(self, meeting: Meeting, seat_file: SeatFile | None) -> Session:
         """The session begins, and with it the links."""
