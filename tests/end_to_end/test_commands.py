@@ -137,6 +137,18 @@ def test_a_join_with_a_page_sends_nothing_before_its_person_joins(commands: Comm
     assert [event["event"] for event in grace.events if event["event"] == "joined"] == []
 
 
+def test_an_open_lobby_sends_nothing_to_the_relay_either(commands: Commands) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(2.0)
+        ada = commands.start("meet", "--relay", _address_of(listener.getsockname()[1]))
+        assert ada.wait_for("invite")["invite"].startswith("folkmoot:")
+        ada.wait_for("page")
+        with pytest.raises(TimeoutError):
+            listener.accept()
+        ada.process.send_signal(signal.SIGTERM)
+        assert ada.end() == 0
+
+
 def _address_of(port: int, pin: bytes = bytes(32)) -> str:
     return str(RelayAddress("127.0.0.1", port, pin))
 
