@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import pytest
+from rich.panel import Panel
+from rich.text import Text
 
 from folkmoot.agent.console import Output, printable
 
@@ -68,3 +70,12 @@ def test_nobody_reading_ends_the_words_and_not_the_program() -> None:
         process.stdout.close()
         assert process.stderr.read().splitlines()[-1] == "still here"
     assert process.returncode == 0
+
+
+def test_an_invite_is_never_cut_or_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    word = "folkmoot:" + "A" * 500
+    Output().say(Text(f"\n{word}\n"))
+    Output().say(Panel(Text("words and more words " * 20)))
+    out = capsys.readouterr().out
+    assert word in out.splitlines()
+    assert out.count("words and") == 20  # a panel is wrapped, not cut off

@@ -82,8 +82,12 @@ class Output:
 
     def say(self, words: RenderableType = "") -> None:
         """For people. A str is shown as it is, without markup."""
-        shown = Text(printable(words)) if isinstance(words, str) else words
-        self.people.print(shown)
+        if isinstance(words, str):
+            self.people.print(Text(printable(words)))
+        else:
+            # Tables and panels are laid out for the width that there is; soft wrapping would let
+            # them be cut off at the edge.
+            self.people.print(words, soft_wrap=isinstance(words, Text))
 
     def fail(self, sentence: str) -> None:
         """One sentence about what went wrong, always on standard error."""

@@ -19,8 +19,10 @@ NAME_CHARACTERS_MAX = 64
 class Words:
     """Says what happens. Names come with the events, or from the newest snapshot."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, invited: bool) -> None:
+        """`invited`: whether this person followed somebody's invite."""
         self._output = output
+        self._invited = invited
         self._names: dict[str, str] = {}
 
     def event(self, event: Mapping[str, Any]) -> None:
@@ -67,7 +69,7 @@ class Words:
         if kind == "charter_differs":
             lines = "\n".join(f"• {sentence}" for sentence in event["sentences"])
             return Text(f"The rules are not those of your invite:\n{lines}", style="bold yellow")
-        if kind == "confirmed":
+        if kind == "confirmed" and self._invited:
             return Text("Who invited you has confirmed this meeting.", style="dim")
         if kind == "left":
             return Text("You have left the meeting.", style="bold")
@@ -78,16 +80,16 @@ def _tag(tag: object) -> str:
     return f" ({printable(str(tag), 8)})" if tag else ""
 
 
-def invite_panel(invite: str, relay: RelayAddress | None) -> Panel:
-    """The invite; with `relay`, the one that runs on this machine, who can reach it, and what to do
-    for people elsewhere."""
-    lines = [Text("Pass this on to those whom you invite:", style="bold"), Text(), Text(invite)]
+def open_panel(relay: RelayAddress | None) -> Panel:
+    """That a meeting is open; with `relay`, the one that runs on this machine, who can reach it,
+    and what to do for people elsewhere. The invite is no part of it: it has to be copied whole."""
+    lines: list[Text] = []
     if relay is not None:
         who, elsewhere = who_can_reach(relay.host, relay.port)
         place = format_host_port(relay.host, relay.port)
         lines += [
-            Text(),
             Text(f"The meeting's relay runs on this machine, at {place}. {who}"),
             Text(elsewhere, style="dim"),
         ]
+    lines.append(Text("The invite, to pass on to those whom you want to come:", style="bold"))
     return Panel(Group(*lines), title="A meeting is open", title_align="left")

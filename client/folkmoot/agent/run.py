@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from folkmoot.agent import reach, stdin_commands
 from folkmoot.agent.console import Output
 from folkmoot.agent.failure import Failure
 from folkmoot.agent.links import Links
 from folkmoot.agent.media import CannotPlay, CannotRecord, Headless
 from folkmoot.agent.page_side import PageSide
-from folkmoot.agent.people import Words, invite_panel
+from folkmoot.agent.people import Words, open_panel
 from folkmoot.agent.pinned import WrongPin
 from folkmoot.agent.relay_process import RelayProcess
 from folkmoot.agent.route import DIRECT, Via
@@ -71,7 +73,7 @@ class _Run:
     def __init__(self, settings: Settings, output: Output) -> None:
         self._settings = settings
         self._output = output
-        self._words = Words(output)
+        self._words = Words(output, settings.invite is not None)
         self._session: Session | None = None
         self._links: Links | None = None
         self._media: Headless | None = None
@@ -359,7 +361,8 @@ class _Run:
         first, self._invite_said = not self._invite_said, invite
         self._output.event({"event": "invite", "invite": invite})
         if self._settings.invite is None and not self._output.as_json:
-            self._output.say(invite_panel(invite, self._own_relay))
+            self._output.say(open_panel(self._own_relay) if first else "The invite has changed:")
+            self._output.say(Text(f"\n{invite}\n"))
             if first:
                 self._output.qr(invite)
 
