@@ -1,4 +1,5 @@
-"""Puts folkmoot.wire into the relay's wheel and sdist, from ../protocol or from a copy in an sdist."""
+"""Puts folkmoot.wire and the licence into the relay's wheel and sdist: in a checkout they lie
+beside this folder, in an sdist inside it."""
 
 from __future__ import annotations
 
@@ -7,11 +8,12 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-WIRE = "folkmoot/wire"
+# Where each goes, and where it is in a checkout, seen from this folder.
+PARTS = {"folkmoot/wire": "../protocol/folkmoot/wire", "folkmoot/relay/LICENSE": "../LICENSE"}
 
 
 class WireHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds one folder to what is built."""
+    """Adds what the relay needs and this folder does not hold."""
 
     PLUGIN_NAME = "custom"
 
@@ -23,8 +25,8 @@ class WireHook(BuildHookInterface):  # type: ignore[type-arg]
                 " repository, which has the relay in it."
             )
         root = Path(self.root)
-        for wire in (root / WIRE, root.parent / "protocol" / WIRE):
-            if wire.is_dir():
-                build_data["force_include"][str(wire)] = WIRE
-                return
-        raise RuntimeError(f"folkmoot.wire is neither in {root} nor beside it in ../protocol.")
+        for goal, beside in PARTS.items():
+            source = next((path for path in (root / goal, root / beside) if path.exists()), None)
+            if source is None:
+                raise RuntimeError(f"{goal} is neither in {root} nor beside it at {beside}.")
+            build_data["force_include"][str(source.resolve())] = goal

@@ -6,9 +6,12 @@ import random
 from collections import deque
 from collections.abc import Callable
 
-from folkmoot.wire import LaneSlot, LinkMachine, RelayCore, RelayLimits
+import pytest
+
+from folkmoot.wire import LaneSlot, LinkMachine, RelayCore, RelayLimits, messages, proof
 from folkmoot.wire.lanes import LANE_RULES, Direction
-from folkmoot.wire.link_events import CellsArrived, Event
+from folkmoot.wire.link_events import CellsArrived, Event, RoomOpened
+from folkmoot.wire.messages import Closing
 from folkmoot.wire.relay_core import Deliver, Shut
 
 PIN = bytes(range(32))
@@ -111,3 +114,79 @@ class World:
                     agent.machine.handle_timer(self.now)
             self.settle()
         self.now = end
+
+
+SEED = b"s" * 32
+VOICE = LaneSlot.VOICE
+
+
+def in_room(world: World, count: int, slot: LaneSlot = VOICE) -> list[Agent]:
+    """So many agents with the room SEED of this slot open, under handle 1."""
+    agents = [world.agent() for _ in range(count)]
+    for agent in agents:
+        agent.open(1, SEED, slot)
+    world.advance(0.5)
+    assert all(agent.seen(RoomOpened) for agent in agents)
+    return agents
+
+
+def room_messages(agent: Agent) -> list[bytes]:
+    return [message for message in agent.received if message[0] == messages.RelayType.CELLS]
+
+
+class Raw:
+    """A link whose bytes are written by hand."""
+
+    def __init__(self, limits: RelayLimits | None = None) -> None:
+        self.relay = RelayCore(PIN, seeded(1), 0.0, limits=limits)
+        self.now = 0.0
+        self.link = self.relay.link_opened(0.0)
+        self.challenges = {0: messages.decode_from_relay(self.answer()[0])}
+        self.request = 0
+
+    def answer(self) -> list[bytes]:
+        got: list[bytes] = []
+        while (out := self.relay.next_outgoing()) is not None:
+            if isinstance(out, Shut):
+                raise ClosedError(out)
+            got += out.messages
+        return got
+
+    def say(self, data: bytes) -> list[bytes]:
+        self.relay.receive(self.link, data, self.now)
+        return self.answer()
+
+    def open(
+        self,
+        seed: bytes = SEED,
+        slot: LaneSlot = VOICE,
+        direction: Direction = Direction.BOTH,
+        number: int = 0,
+    ) -> messages.FromRelay:
+        given_challenge = self.challenges[number]
+        assert isinstance(given_challenge, messages.Hello | messages.Challenge)
+        key, signature = proof.sign_proof(seed, PIN, slot, direction, given_challenge.challenge)
+        self.request += 1
+        wish = messages.Open(self.request % 256, number, slot, direction, key, 0, signature)
+        (reply,) = self.say(wish.encode())
+        return messages.decode_from_relay(reply)
+
+    def ask(self) -> int:
+        number = len(self.challenges)
+        (reply,) = self.say(messages.Ask().encode())
+        self.challenges[number] = messages.decode_from_relay(reply)
+        return number
+
+
+class ClosedError(Exception):
+    def __init__(self, shut: Shut) -> None:
+        self.shut = shut
+        super().__init__(shut.code.name)
+
+
+def closing_code(raw: Raw, data: bytes) -> Closing:
+    with pytest.raises(ClosedError) as closed:
+        raw.say(data)
+    assert closed.value.shut.sentence == messages.CLOSING_SENTENCES[closed.value.shut.code]
+    assert raw.relay.links_open == 0
+    return closed.value.shut.code

@@ -377,7 +377,9 @@ class LinkMachine:
             return
         if message.code == Refusal.WORK_WANTED and 0 < message.work_bits <= WORK_BITS_MAX:
             room.bits = message.work_bits
-        elif message.code in (Refusal.BUSY, Refusal.EXPIRED):
+        elif message.code == Refusal.EXPIRED:
+            self._challenges.clear()  # those that are left are as old on the relay's clock
+        elif message.code == Refusal.BUSY:
             room.retry_at = now + RETRY_S
         else:
             self._drop(room, message.code, _printable(message.sentence))
