@@ -30,6 +30,7 @@ class Council:
         self._inbox = Inbox(COUNCIL_RECORD_BYTES_MAX)
         self._entropy = entropy
         self._statements: dict[bytes, bytes] = {}
+        self._last: dict[RecordKind, bytes] = {}  # of our own
 
     # -- saying
 
@@ -48,7 +49,14 @@ class Council:
         """Says something that must reach everyone."""
         record = encode_record(int(wall_s), kind, body)
         self.log.add(record, wall_s)
+        self._last[kind] = record
         self._outbox.push(item(ItemKind.LOGGED, record), urgent=True)
+
+    def repeat(self, kind: RecordKind) -> None:
+        """Says our last record of this kind once more, without waiting to be asked."""
+        record = self._last.get(kind)
+        if record is not None:
+            self._outbox.push(item(ItemKind.LOGGED, record), urgent=True)
 
     def digest(self, wall_s: float) -> bytes:
         return self.log.digest(wall_s, self._entropy)

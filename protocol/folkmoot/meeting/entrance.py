@@ -33,7 +33,6 @@ from folkmoot.meeting.door import (
     work_of,
 )
 from folkmoot.meeting.door_lane import DoorLane
-from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.epochs import Epochs, Moved
 from folkmoot.meeting.events import Knocked, KnockGone
 from folkmoot.meeting.laggards import Laggards
@@ -69,6 +68,14 @@ class Caller:
     refused: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Welcome:
+    """What the newcomers of one commit are answered, and from when by us."""
+
+    answer: WelcomeAnswer
+    not_before: float
+
+
 @dataclass(slots=True)
 class Entrance:
     """One member's part of the door."""
@@ -82,7 +89,7 @@ class Entrance:
     bits: int = WORK_BITS_MIN
     _callers: dict[str, Caller] = field(default_factory=dict)
     _requests: list[Request] = field(default_factory=list)
-    _welcomes: dict[bytes, tuple[bytes, EpochState, float]] = field(default_factory=dict)
+    _welcomes: dict[bytes, _Welcome] = field(default_factory=dict)  # by key package
     _bad: dict[bytes, None] = field(default_factory=dict)
     _recent: list[float] = field(default_factory=list)
     _notice_at: float = 0.0
@@ -218,10 +225,7 @@ class Entrance:
     def _answer_to(self, caller: Caller, now: float) -> Answer | None:
         welcome = self._welcomes.get(caller.view.ref)
         if welcome is not None:
-            message, state, not_before = welcome
-            if now < not_before:
-                return None
-            return WelcomeAnswer(message, state.group.ratchet_tree())
+            return welcome.answer if now >= welcome.not_before else None
         if caller.refused is not None:
             return RefusedAnswer(caller.refused)
         claim = caller.knock.claim
@@ -284,17 +288,20 @@ class Entrance:
             caller.told = False
             self.context.tell(KnockGone(caller.id))
 
-    def settled(self, step: Moved, state: EpochState, now: float) -> None:
+    def settled(self, step: Moved, now: float) -> None:
         """A commit settled: its newcomers are answered, by its committer first."""
         if step.handshake.welcome:
             own = step.committer == self.context.seat
-            seats = [entry.seat for entry in state.roster]
+            seats = [entry.seat for entry in step.after.roster]
             rank = 0 if own else 1 + min(seats.index(self.context.seat), 5)
             not_before = now + rank * OTHERS_AFTER_S
+            # The tree as bytes: an epoch's secrets must not live on because somebody is slow to
+            # join.
+            answer = WelcomeAnswer(step.handshake.welcome, step.after.group.ratchet_tree())
             for waiting in step.requested:
                 if len(self._welcomes) >= WELCOMES_MAX:
                     self._welcomes.pop(next(iter(self._welcomes)))
-                self._welcomes[waiting] = step.handshake.welcome, state, not_before
+                self._welcomes[waiting] = _Welcome(answer, not_before)
             for caller in list(self._callers.values()):
                 if caller.view.ref in step.requested:
                     self._untell(caller)

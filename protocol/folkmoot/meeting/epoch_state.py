@@ -38,6 +38,10 @@ class EpochState:
         """The roster entry at a leaf index."""
         return self._by_leaf.get(leaf)
 
+    def has_key(self, signature_key: bytes) -> bool:
+        """Whether some member signs with this key."""
+        return any(entry.signature_key == signature_key for entry in self.roster)
+
     @property
     def own_leaf(self) -> int:
         return self.group.own_leaf
@@ -47,7 +51,7 @@ def change_of(staged: mls.Staged) -> Change:
     """A staged commit as the judge sees it."""
     adds: list[Newcomer] = []
     removes: list[int] = []
-    other: str | None = None
+    other = _moved_leaf(staged)
     for proposal, sender in staged.proposals:
         if sender != staged.committer:
             other = "a proposal by somebody else than its committer"
@@ -59,3 +63,17 @@ def change_of(staged: mls.Staged) -> Change:
         else:
             other = f"a proposal of a kind that has no place here: {type(proposal).__name__}"
     return Change(staged.committer, staged.authenticated_data, tuple(adds), tuple(removes), other)
+
+
+def _moved_leaf(staged: mls.Staged) -> str | None:
+    """What is wrong with the leaf that the commit's path gives its committer: MLS lets it name
+    anybody, under any key, so whoever commits could sit down in another's seat. The next epoch is
+    not there for one whom the commit takes out, and that one has nothing to fear any more."""
+    if staged.committer is None or staged.group is None:
+        return None
+    before, after = staged.parent.member(staged.committer), staged.group.member(staged.committer)
+    if before is None or after is None or after.identity != before.identity:
+        return "its committer's new leaf names another seat"
+    if after.signature_key != before.signature_key:
+        return "its committer's new leaf has another key"
+    return None

@@ -62,9 +62,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A commit settled: the new current epoch is in place, `before` is the one it came from."""
+    """A commit settled: it leads from `before` to `after`, and we are there or further on."""
 
     before: EpochState
+    after: EpochState
     verdict: Verdict
     handshake: Handshake
     committer: bytes
@@ -360,11 +361,10 @@ class Epochs:
                 parent_tick=parent.secrets.tick,
             )
         except (mls.MlsError, Refusal) as error:
-            # What was checked when it was asked for cannot be committed after all: it goes, the
-            # rest waits.
+            # What was checked when it was asked for cannot be committed after all. One request
+            # goes, so that the next try is without it.
             self._refuse(self.seat, f"a commit of our own: {error}")
-            self.pending.adds.clear()
-            self.pending.returns.clear()
+            self.pending.drop_newest()
             self._agreement.nothing_pending()
             return
         handshake = Handshake(parent.authenticator, created.message, created.welcome or b"")
@@ -393,6 +393,7 @@ class Epochs:
         self._steps.append(
             Moved(
                 before,
+                after,
                 candidate.verdict,
                 candidate.handshake,
                 candidate.committer,

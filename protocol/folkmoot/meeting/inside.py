@@ -39,6 +39,7 @@ from folkmoot.wire.labels import Sign
 CHECK_EVERY_S = 0.5
 FAREWELL_WAIT_S = 3.0  # for somebody to commit our farewell; then we go all the same
 NOBODY_S = 3.0  # with the 5 s after which somebody is away: long after a relay's restart
+FAREWELL_EVERY_S = 0.5
 STEPS_MAX = 64  # done in one go
 
 
@@ -48,6 +49,7 @@ class Inside(Hearing):
     # Until when we wait for somebody to commit our farewell.
     departure_deadline: float | None = None
     _nobody_since: float | None = None
+    _farewell_at: float = 0.0
 
     # -- acting
 
@@ -93,15 +95,14 @@ class Inside(Hearing):
         self.laggards.settled(step.handshake)
         self.follow(now)
         self.save(now)
-        current = self.epochs.current
         for seat in step.verdict.joined:
             self.context.tell(MemberIn(seat))
         for seat in step.verdict.left:
             self.context.tell(MemberOut(seat, names.get(seat, "somebody"), "left"))
-        self.context.tell(EpochChanged(current.group.epoch, current.authenticator))
+        self.context.tell(EpochChanged(step.after.group.epoch, step.after.authenticator))
         self.chat.retry(self.epochs.states())
         self._say_again(step.verdict.tick, now)
-        self.entrance.settled(step, current, now)
+        self.entrance.settled(step, now)
 
     def settle_in(self, now: float) -> None:
         """Says that we are here, and starts what waits."""
@@ -236,25 +237,38 @@ class Inside(Hearing):
         """Says farewell; when we are alone there is nobody to say it to."""
         if self.departure_deadline is not None:
             return
-        entry = self.epochs.current.entry_of(self.context.seat)
+        state = self.epochs.current
+        entry = state.entry_of(self.context.seat)
         assert entry is not None
         self.context.save(b"")
-        if len(self.epochs.current.roster) == 1 or not self.online:
+        if len(state.roster) == 1:
             self.context.tell(Left("You left the meeting."))
+            return
+        if not self.online:
+            self.context.tell(Left("You left the meeting; no relay was there to tell the others."))
             return
         farewell = make_farewell(
             self.context.key, self.context.group_id, self.context.seat, entry.leaf_hash
         )
         self._publish(RecordKind.FAREWELL, farewell.encode(), now)
         self.departure_deadline = now + FAREWELL_WAIT_S
+        self._farewell_at = now
+
+    def _depart(self, now: float) -> None:
+        """Says farewell again while nobody has committed it: we shall not be here to repeat it."""
+        assert self.departure_deadline is not None
+        if now >= self.departure_deadline:
+            self.departure_deadline = None
+            self.context.tell(Left("You left the meeting; nobody confirmed it."))
+        elif now >= self._farewell_at + FAREWELL_EVERY_S:
+            self._farewell_at = now
+            self.council.repeat(RecordKind.FAREWELL)
 
     # -- time
 
     def handle_timer(self, now: float) -> None:
-        if self.departure_deadline is not None and now >= self.departure_deadline:
-            self.departure_deadline = None
-            self.context.tell(Left("You left the meeting; nobody confirmed it."))
-            return
+        if self.departure_deadline is not None:
+            self._depart(now)
         self.epochs.set_online(self.online, now)
         before = {one.authenticator for one in self.epochs.states()}
         self.epochs.handle_timer(now)
@@ -299,11 +313,12 @@ class Inside(Hearing):
         """One council cell to each relay: for those behind if somebody waits there, else for
         all."""
         state, roots, plaintext = self.epochs.current, self.roots(), b""
-        answer = None if self.quiet else self.laggards.next_cell()
+        quiet = self.quiet and self.departure_deadline is None
+        answer = None if quiet else self.laggards.next_cell()
         if answer is not None:
             state, plaintext = answer
             roots = [state.secrets.room_root, *roots]
-        elif not self.quiet:
+        elif not quiet:
             plaintext = self.council.next_plaintext(now, self.context.wall_s(now))
         for relay in range(len(self.context.relays)):
             room = self.context.rooms.send_handle(relay, COUNCIL, roots)

@@ -344,7 +344,7 @@ class Meeting:
         """Leaves; the event Left says when it is done."""
         if self._left:
             return
-        if self._inside is None or self._inside.needs_leaf:
+        if self._inside is None:
             self._context.save(b"")
             self._context.tell(Left("You left before you were in the meeting."))
         else:

@@ -110,6 +110,14 @@ class Pending:
             return "who let it in is not a member"
         elif evidence.until < wall_s:
             return "that was too long ago"
+        rivals = (*self.adds.values(), *self.returns.values())
+        if state.has_key(view.signature_key) or any(
+            one.reference != view.ref
+            and (one.seat == view.identity or one.signature_key == view.signature_key)
+            for one in rivals
+        ):
+            # Two of them in one commit would spoil it for everybody else in it.
+            return "its seat or key is another's"
         if view.ref not in self.adds and len(self.adds) >= PENDING_MAX:
             return "too many wait already"
         self.adds.setdefault(view.ref, waiting)
@@ -151,6 +159,12 @@ class Pending:
             return False
         self.farewells[farewell.seat] = farewell
         return True
+
+    def drop_newest(self) -> None:
+        """Gives up the request that came last."""
+        waiting = self.adds or self.returns
+        if waiting:
+            del waiting[next(reversed(waiting))]
 
     def done(self, references: Iterable[bytes]) -> None:
         """These key packages were added: none of them is ever added again."""
