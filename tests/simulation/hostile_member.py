@@ -17,7 +17,7 @@ from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.records import Content, Handshake, ItemKind, RecordKind, sign_statement
 from folkmoot.meeting.secrets import EXTENSION_TYPE
-from folkmoot.mls import committing
+from folkmoot.mls import path
 from folkmoot.mls.crypto import SignaturePrivateKey
 from folkmoot.mls.leaf_node import LeafContent
 from folkmoot.wire.labels import Sign
@@ -127,15 +127,14 @@ def forge_leaf(
 ) -> None:
     """From now on commits carry a leaf of their committer that says something else, under the key
     `signer` (32 bytes) if that is given."""
-    make = committing.create_path
 
     def create_path(
         suite: Any, tree: Any, leaf: int, content: Any, own: SignaturePrivateKey, *rest: Any
     ) -> Any:
-        key = own if signer is None else suite.load_signature_private(signer)
-        return make(suite, tree, leaf, lambda public: change(content(public)), key, *rest)
+        mine = own if signer is None else suite.load_signature_private(signer)
+        return path.create_path(suite, tree, leaf, lambda key: change(content(key)), mine, *rest)
 
-    monkeypatch.setattr(committing, "create_path", create_path)
+    monkeypatch.setattr("folkmoot.mls.committing.create_path", create_path)
 
 
 def with_seat(seat: bytes) -> Callable[[LeafContent], LeafContent]:
