@@ -19,8 +19,8 @@ from folkmoot.meeting import events
 from simulation.meeting_world import Member, World, agreed
 
 SEEDS = int(os.environ.get("FOLKMOOT_SEEDS", "12"))
-STEPS = 25
-MEMBERS_MAX = 8
+STEPS = 16
+MEMBERS_MAX = 6
 HEALED_WITHIN_S = 60.0
 
 

@@ -65,14 +65,24 @@ class AnswerKind(enum.IntEnum):
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A member that comes back: the epoch that it is in, and its claim to a fresh leaf. `must`: it
-    cannot go on with the old one; else the commits that it missed may be enough."""
+    cannot go on with the old one; else the commits that it missed may be enough. `epoch` and
+    `heard` (how many members it hears, itself included) tell which side moves if two settled
+    apart."""
 
     authenticator: bytes
     readmission: Readmission
     must: bool
+    epoch: int = 0
+    heard: int = 1
 
     def encode(self) -> bytes:
-        return self.authenticator + codec.opaque(self.readmission.encode()) + codec.u8(self.must)
+        return (
+            self.authenticator
+            + codec.opaque(self.readmission.encode())
+            + codec.u8(self.must)
+            + codec.u64(self.epoch)
+            + codec.u16(self.heard)
+        )
 
     @classmethod
     def read(cls, reader: codec.Reader) -> Claim:
@@ -80,7 +90,13 @@ class Claim:
         evidence = codec.decode(read_evidence, reader.opaque(300))
         if not isinstance(evidence, Readmission):
             raise DecodeError("a claim without a readmission")
-        return cls(authenticator, evidence, reader.boolean())
+        return cls(authenticator, evidence, reader.boolean(), reader.u64(), reader.u16())
+
+
+def side_rank(heard: int, epoch: int, authenticator: bytes) -> tuple[int, int, bytes]:
+    """Orders sides of a meeting that cannot hear each other: the lowest stays, the others move to
+    it. More members first, then the later epoch, then the lower authenticator."""
+    return (-heard, -epoch, authenticator)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ number and ordered by their work, so a flood pushes out its own cheap ones first
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from folkmoot import mls
@@ -30,6 +30,7 @@ from folkmoot.meeting.door import (
     open_knock,
     public_of,
     seal_answer,
+    side_rank,
     work_of,
 )
 from folkmoot.meeting.door_lane import DoorLane
@@ -84,6 +85,7 @@ class Entrance:
     epochs: Epochs
     laggards: Laggards
     secrets: DoorSecrets
+    heard_count: Callable[[float], int]
     now: float
     lane: DoorLane = field(init=False)
     bits: int = WORK_BITS_MIN
@@ -191,10 +193,8 @@ class Entrance:
             if entry is None:
                 caller.refused = "This meeting has no such member any more: ask to be invited anew."
             elif entry.leaf_hash == claim.readmission.leaf_hash:
-                if not claim.must and now - caller.since < CATCH_UP_S:
+                if not claim.must and not self._takes_over(claim, caller, now):
                     return
-                if claim.authenticator == state.authenticator and not claim.must:
-                    return  # it is where we are, and has only not heard us yet
                 caller.admitted = True
                 self._requests.append(Request(knock.key_package, claim.readmission))
         elif self.epochs.charter.admission is Admission.OPEN:
@@ -203,6 +203,17 @@ class Entrance:
         elif state.entry_of(caller.view.identity) is None:
             caller.told = True
             self.context.tell(Knocked(caller.id, clean_name(knock.name)))
+
+    def _takes_over(self, claim: Claim, caller: Caller, now: float) -> bool:
+        """Whether one who could go on with its leaf shall get a fresh one on our side all the
+        same."""
+        state = self.epochs.current
+        if claim.authenticator == state.authenticator:
+            return False  # it is where we are, and has only not heard us yet
+        if now - caller.since < CATCH_UP_S:
+            return False
+        ours = side_rank(self.heard_count(now), state.group.epoch, state.authenticator)
+        return ours < side_rank(claim.heard, claim.epoch, claim.authenticator)
 
     # -- answering
 

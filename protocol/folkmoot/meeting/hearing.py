@@ -92,7 +92,14 @@ class Hearing(ABC):
         pictures = 60 if picture_lane is None else picture_lane.cells_per_s(members)
         self.media = MediaPlane(context, voice_lane.cells_per_s(members), pictures, now)
         self.laggards = Laggards()
-        self.entrance = Entrance(context, self.epochs, self.laggards, state.secrets.door, now)
+        self.entrance = Entrance(
+            context,
+            self.epochs,
+            self.laggards,
+            state.secrets.door,
+            self.presence.heard_count,
+            now,
+        )
         self.microphone = False
         self.hidden: set[bytes] = set()
         self.beacons = BeaconMaker(context, beacon_after_ms, now)

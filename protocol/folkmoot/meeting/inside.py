@@ -149,9 +149,11 @@ class Inside(Hearing):
         held = {state.authenticator for state in self.epochs.states()}
         return self.presence.lost(self.epochs.current, held, now)
 
-    def finds_nobody(self, now: float) -> bool:
-        """Whether a relay has carried us for a while and nobody of many was heard in that time."""
-        if not self.online or not self.alone(now) or len(self.epochs.current.roster) == 1:
+    def finds_few(self, now: float) -> bool:
+        """Whether a relay has carried us for a while and in that time we heard half of the members
+        at most: perhaps the others are away, perhaps we cannot hear them any more."""
+        members = len(self.epochs.current.roster)
+        if not self.online or members == 1 or 2 * self.presence.heard_count(now) > members:
             self._nobody_since = None
         elif self._nobody_since is None:
             self._nobody_since = now
@@ -159,7 +161,7 @@ class Inside(Hearing):
 
     def is_well(self, now: float) -> bool:
         """Whether nothing has to be asked for at the door."""
-        return not self.needs_leaf and not self.is_lost(now) and not self.finds_nobody(now)
+        return not self.needs_leaf and not self.is_lost(now) and not self.finds_few(now)
 
     def catch_up(self, handshake: Handshake, now: float) -> None:
         """A commit that we missed, from somebody at the door."""

@@ -206,11 +206,13 @@ class Meeting:
                 self._lost_check_at = now + LOST_CHECK_EVERY_S
                 if self._inside.is_lost(now):
                     self._return(now)
-                elif self._inside.finds_nobody(now):
-                    # Perhaps they are all away; perhaps we missed so much that we cannot hear them.
+                elif self._inside.finds_few(now):
                     self._return(now, quiet=False)
             self._refresh_if_alone(now)
         if self._outside is not None:
+            if self._inside is not None:
+                self._inside.quiet = self._inside.needs_leaf or self._inside.is_lost(now)
+                self._outside.follow(self._inside, now)
             self._outside.handle_timer(now)
             self._progress(now)
 

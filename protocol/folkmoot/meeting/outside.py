@@ -44,6 +44,7 @@ from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.lanes import Direction, LaneSlot
 
 KNOCK_EVERY_S = 1.0
+FOLLOW_EVERY_S = 5.0
 LEAF_ANSWERS_MAX = 8  # a claim is made anew at most so often
 
 Admitted = tuple[EpochState, MeetingExtension]
@@ -70,6 +71,8 @@ class Outside:
         self._door_key = door_key
         self._answer_private = context.entropy(32)
         self._claim: Claim | None = None
+        self._must = False
+        self._followed_at = now - FOLLOW_EVERY_S
         self._bits = WORK_BITS_MIN
         self._message = b""
         self._knock_at = now
@@ -119,10 +122,26 @@ class Outside:
             door_secret=door.secret,
             now=now,
         )
-        outside._claim_leaf(state.authenticator, entry.leaf_hash, must=inside.needs_leaf)
+        outside._must = inside.needs_leaf
+        outside.follow(inside, now)
         return outside
 
-    def _claim_leaf(self, authenticator: bytes, leaf_hash: bytes, *, must: bool) -> None:
+    def follow(self, inside: Inside, now: float) -> None:
+        """What our claim says of the epoch that we are in may have changed."""
+        if now < self._followed_at + FOLLOW_EVERY_S:
+            return
+        self._followed_at = now
+        state = inside.epochs.current
+        entry = state.entry_of(self._context.seat)
+        heard = inside.presence.heard_count(now)
+        claim = self._claim
+        if entry is None or (
+            claim is not None and (claim.authenticator, claim.heard) == (state.authenticator, heard)
+        ):
+            return
+        self._claim_leaf(state.authenticator, entry.leaf_hash, state.group.epoch, heard)
+
+    def _claim_leaf(self, authenticator: bytes, leaf_hash: bytes, epoch: int, heard: int) -> None:
         readmission = make_readmission(
             self._context.key,
             self._context.group_id,
@@ -130,7 +149,7 @@ class Outside:
             leaf_hash,
             self._bundle.ref,
         )
-        self._claim = Claim(authenticator, readmission, must)
+        self._claim = Claim(authenticator, readmission, self._must, epoch, heard)
         self._message = b""
 
     # -- hearing
@@ -175,7 +194,7 @@ class Outside:
         ):
             self._leaf_answers += 1
             claim = self._claim
-            self._claim_leaf(claim.authenticator, answer.leaf_hash, must=claim.must)
+            self._claim_leaf(claim.authenticator, answer.leaf_hash, claim.epoch, claim.heard)
             self._knock_at = 0.0
 
     def _join(self, answer: WelcomeAnswer) -> None:

@@ -105,6 +105,10 @@ class Presence:
         """Every seat's tag, empty where no two names look alike."""
         return tags(self.names(own_name))
 
+    def heard_count(self, now: float) -> int:
+        """How many members are here, ourselves included."""
+        return 1 + sum(one.here(now) for one in self.members.values())
+
     def changed(self, now: float) -> bool:
         """Whether names, media or presence are not what they were at the last call."""
         shown = tuple(
