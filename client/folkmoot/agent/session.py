@@ -71,6 +71,7 @@ class Session:
         self._left = asyncio.Event()
         self._pumping = False
         self._relays_up: dict[int, bool] = {}
+        self._link_sentences: dict[int, set[str]] = {}  # said of a relay since it was last up
         self._shown: dict[str, str] = {}  # members that the sinks know, and their names
         self._snapshot_due = False
         self._last_touch = 0.0
@@ -137,7 +138,12 @@ class Session:
             address = str(self.meeting.relays[relay].address)
             self._publish({"event": "relay_up" if up else "relay_down", "relay": address})
             self._snapshot_due = True
-        if sentence:
+            if up:
+                self._link_sentences.pop(relay, None)
+        said = self._link_sentences.setdefault(relay, set())
+        if sentence and sentence not in said:
+            # Said once: each of a relay's links would say it again at every try.
+            said.add(sentence)
             self._publish({"event": "problem", "sentence": sentence})
         self._pump()
 
