@@ -281,8 +281,13 @@ class _Run:
 
     def _enter(self, name: str) -> Session:
         """The person pressed join in the page: whoever follows an invite knocks now."""
+        if self._session is not None:
+            return self._session
         waiting, self._waiting = self._waiting, None
-        return self._session or self._start(*(waiting or self._join(name)))
+        if waiting is None:
+            return self._start(*self._join(name))
+        waiting[0].rename(name, asyncio.get_running_loop().time())
+        return self._start(*waiting)
 
     def _start(self, meeting: Meeting, seat_file: SeatFile | None) -> Session:
         """The session begins, and with it the links."""
