@@ -91,6 +91,7 @@ class PageSide:
         self._lobby = Lobby(preview, on_join=self._on_join, on_leave=gone)
         self._server = PageServer(self._lobby, entropy=entropy, bridge_factory=self._make_bridge)
         self._server.on_page_gone = gone
+        self._server.on_page_away = self._switch_off
 
     async def open(self, output: Output) -> None:
         """Serves the page and opens it, or says where it is; raises Failure."""
@@ -143,6 +144,12 @@ class PageSide:
         wanted, self._wanted = self._wanted, {}
         for what, on in wanted.items():
             self._session.do({"do": what, "on": on})
+
+    def _switch_off(self) -> None:
+        """Nothing comes from a page that is away: others should not look at its last picture."""
+        if self._session is not None and self._session.snapshot()["phase"] == "in":
+            for what in ("microphone", "camera"):
+                self._session.do({"do": what, "on": False})
 
     def _make_bridge(
         self,

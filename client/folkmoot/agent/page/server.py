@@ -70,6 +70,8 @@ class PageServer:
         handover_folder: Path | None = None,
     ) -> None:
         self.on_page_gone: Callable[[], object] | None = None
+        # The active tab closed, is loaded again or lost its place: no camera is behind it now.
+        self.on_page_away: Callable[[], object] | None = None
         self.on_stats: Callable[[messages.Stats], object] | None = None
         self.stats: messages.Stats | None = None
         self._session = session
@@ -360,6 +362,8 @@ class PageServer:
         if self._active is tab:
             self._active = None
             self._free.set()
+            if self.on_page_away is not None:
+                self.on_page_away()
             self._cancel_gone_timer()
             loop = asyncio.get_running_loop()
             self._gone_timer = loop.call_later(self._gone_after_s, self._gone)
