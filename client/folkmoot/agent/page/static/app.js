@@ -91,6 +91,7 @@ export class App {
 
   disconnected() {
     this.call.stop();
+    if (this.phase === "left") return this.line.end(); // the program has ended: nobody answers any more
     if (this.phase === "in") this.view?.update(this.snapshot);
     if (!this.waitsLost) {
       this.waitsLost = true;
@@ -137,6 +138,7 @@ export class App {
         break;
       case "other_tab":
         this.snapshot = null;
+        this.told = {};
         this.call.stop();
         this.devices.close();
         this.show("other_tab");
@@ -144,6 +146,7 @@ export class App {
       case "left":
         this.why = event.why ? cleanText(event.why) : "";
         this.show("left");
+        this.line.end();
         break;
       default:
     }
@@ -243,6 +246,8 @@ export class App {
    * @param {boolean} [urgent]
    */
   toast(text, urgent = false) {
+    for (const shown of [...this.toasts.children])
+      if (shown.querySelector("p")?.textContent === text) shown.remove();
     const element = h(
       "div",
       { class: "toast" },

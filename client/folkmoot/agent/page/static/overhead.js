@@ -71,7 +71,7 @@ export class Notices {
   /** @returns {["info"|"warning"|"shield", string][]} */
   #now() {
     const { app } = this.meeting;
-    const { members = [], relays = [], confirmed } = app.snapshot ?? {};
+    const { members = [], relays = [], knocks = [], confirmed } = app.snapshot ?? {};
     /** @type {["info"|"warning"|"shield", string][]} */
     const notices = [];
     if (!app.line.up) {
@@ -96,7 +96,7 @@ export class Notices {
     } else if (app.call.state === "failed") {
       notices.push(["warning", "Sound and picture were interrupted. Trying again …"]);
     }
-    if (members.length === 1 && confirmed !== false) {
+    if (members.length === 1 && !knocks.length && confirmed !== false) {
       notices.push(["info", "You are the only one here. Invite somebody."]);
     }
     return notices;
