@@ -25,6 +25,7 @@ HEARING_PERIOD_S = 1.0
 TOUCH_PERIOD_S = 30.0
 SUBSCRIBERS_MAX = 8
 LEAVE_TIMEOUT_S = 5.0
+NAME_WAIT_S = 5.0  # a newcomer's first beacon, with its name, comes within a second or two
 VOICE_BITRATE = 24_000
 
 Event = dict[str, Any]
@@ -73,6 +74,7 @@ class Session:
         self._relays_up: dict[int, bool] = {}
         self._link_sentences: dict[int, set[str]] = {}  # said of a relay since it was last up
         self._shown: dict[str, str] = {}  # members that the sinks know, and their names
+        self._arriving: dict[bytes, float] = {}  # seats not announced yet, and until when
         self._snapshot_due = False
         self._last_touch = 0.0
         self._save_failed = False
@@ -220,6 +222,7 @@ class Session:
             await asyncio.sleep(HEARING_PERIOD_S)
             for row in self.meeting.hearing():
                 self._publish({"event": "hearing", **row})
+            self._announce()
             if self._seat_file is not None and self.now() - self._last_touch > TOUCH_PERIOD_S:
                 self._last_touch = self.now()
                 self._seat_file.touch()
@@ -313,13 +316,31 @@ class Session:
                 sink.keyframe_wanted()
             return
         self._sync_sinks()
-        for told in event_of(self.meeting, event, self.now()):
-            self._publish(told)
+        if isinstance(event, events.MemberIn):
+            self._arriving[event.seat] = self.now() + NAME_WAIT_S
+        else:
+            self._announce(event)
+            for told in event_of(self.meeting, event, self.now()):
+                self._publish(told)
         self._snapshot_due = True
         if isinstance(event, events.Left):
             self.left_why = event.why
             self._publish({"event": "left"})
             self._left.set()
+
+    def _announce(self, event: events.Event | None = None) -> None:
+        """Says who came in, under their name: the commit that lets a newcomer in does not hold it.
+        Without the name when it does not come, or `event` says that they are out again."""
+        if not self._arriving:
+            return
+        now = self.now()
+        out = event.seat if isinstance(event, events.MemberOut) else None
+        named = {one.seat for one in self.meeting.roster(now) if one.here}
+        for seat, until in list(self._arriving.items()):
+            if seat in named or seat == out or now >= until:
+                del self._arriving[seat]
+                for told in event_of(self.meeting, events.MemberIn(seat), now):
+                    self._publish(told)
 
 
 def wall_seconds() -> float:
