@@ -85,7 +85,7 @@ class Entrance:
     epochs: Epochs
     laggards: Laggards
     secrets: DoorSecrets
-    heard_count: Callable[[float], int]
+    side_count: Callable[[float], int]
     now: float
     lane: DoorLane = field(init=False)
     bits: int = WORK_BITS_MIN
@@ -212,7 +212,7 @@ class Entrance:
             return False  # it is where we are, and has only not heard us yet
         if now - caller.since < CATCH_UP_S:
             return False
-        ours = side_rank(self.heard_count(now), state.group.epoch, state.authenticator)
+        ours = side_rank(self.side_count(now), state.group.epoch, state.authenticator)
         return ours < side_rank(claim.heard, claim.epoch, claim.authenticator)
 
     # -- answering

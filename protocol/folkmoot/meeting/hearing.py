@@ -97,7 +97,7 @@ class Hearing(ABC):
             self.epochs,
             self.laggards,
             state.secrets.door,
-            self.presence.heard_count,
+            self.side_count,
             now,
         )
         self.microphone = False
@@ -151,6 +151,10 @@ class Hearing(ABC):
     @abstractmethod
     def act(self, now: float) -> None:
         """Does what came of what was heard."""
+
+    def side_count(self, now: float) -> int:
+        """How many members are in epochs that we hear."""
+        return self.presence.side_count((one.authenticator for one in self.epochs.states()), now)
 
     @property
     def online(self) -> bool:

@@ -48,6 +48,8 @@ class Inside(Hearing):
 
     # Until when we wait for somebody to commit our farewell.
     departure_deadline: float | None = None
+    # Others agreed, or may agree, on a commit that gives our seat a leaf that we asked for.
+    evicted: bool = False
     _nobody_since: float | None = None
     _farewell_at: float = 0.0
 
@@ -82,6 +84,8 @@ class Inside(Hearing):
                 if self.departure_deadline is not None:
                     self.departure_deadline = None
                     self.context.tell(Left("You left the meeting."))
+                elif self.context.seat in step.verdict.readmitted:
+                    self.evicted = True
             else:
                 assert isinstance(step, CommitRefused)
                 self.context.tell(Refused("commit", step.why))
@@ -139,8 +143,9 @@ class Inside(Hearing):
 
     @property
     def needs_leaf(self) -> bool:
-        """Whether this is a saved state come back, in which nothing may be sealed."""
-        return not self.epochs.seals
+        """Whether this is a saved state come back, in which nothing may be sealed, or the others
+        gave our seat a fresh leaf already and we have not got it."""
+        return not self.epochs.seals or self.evicted
 
     def is_lost(self, now: float) -> bool:
         """Whether the others are in an epoch that we cannot reach by ourselves."""
@@ -171,7 +176,7 @@ class Inside(Hearing):
 
     def come_back(self, state: EpochState, now: float) -> None:
         """Takes over an epoch in which our seat has a fresh leaf."""
-        self.quiet = False
+        self.quiet = self.evicted = False
         self.epochs.replace(state, now)
         self.follow(now)
         self.settle_in(now)

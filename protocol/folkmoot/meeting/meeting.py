@@ -61,6 +61,7 @@ class Meeting:
         self._left = False
         self._invite: Invite | None = None
         self._invite_cache: tuple[bytes, str] | None = None
+        self._resting: Outside | None = None  # a claim that was not needed after all
         self._lost_check_at = 0.0
         self._alone_since: float | None = None
 
@@ -174,7 +175,11 @@ class Meeting:
         """Asks at the door for what we missed, or for a fresh leaf in our seat."""
         assert self._inside is not None
         self._inside.quiet = quiet
-        self._outside = Outside.of_member(self._context, self._inside, now)
+        resting, self._resting = self._resting, None
+        if resting is not None:
+            # What we asked for a while ago may have been granted since: only its keys open it.
+            resting.resume(self._inside, now)
+        self._outside = resting or Outside.of_member(self._context, self._inside, now)
         self._context.want_rooms(self._inside.wanted_rooms())
 
     # -- what happens outside
@@ -204,7 +209,7 @@ class Meeting:
             self._inside.handle_timer(now)
             if now >= self._lost_check_at and self._outside is None:
                 self._lost_check_at = now + LOST_CHECK_EVERY_S
-                if self._inside.is_lost(now):
+                if self._inside.needs_leaf or self._inside.is_lost(now):
                     self._return(now)
                 elif self._inside.finds_few(now):
                     self._return(now, quiet=False)
@@ -265,7 +270,7 @@ class Meeting:
                 self._inside.catch_up(handshake, now)
         if self._inside is not None and self._inside.is_well(now):
             # The way was found without a fresh leaf.
-            self._outside = None
+            self._outside, self._resting = None, outside
             self._inside.quiet = False
             return
         admitted = outside.take_admitted()

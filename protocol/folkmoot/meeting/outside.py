@@ -7,6 +7,7 @@ to.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from folkmoot import mls
@@ -45,6 +46,7 @@ from folkmoot.wire.lanes import Direction, LaneSlot
 
 KNOCK_EVERY_S = 1.0
 FOLLOW_EVERY_S = 5.0
+WELCOME_WAIT_S = 8.0
 LEAF_ANSWERS_MAX = 8  # a claim is made anew at most so often
 
 Admitted = tuple[EpochState, MeetingExtension]
@@ -82,6 +84,7 @@ class Outside:
         self._handshakes: list[Handshake] = []
         self._position = 0
         self._refused = ""
+        self._granted_at: float | None = None
         self._leaf_answers = 0
 
     @classmethod
@@ -122,9 +125,17 @@ class Outside:
             door_secret=door.secret,
             now=now,
         )
-        outside._must = inside.needs_leaf
-        outside.follow(inside, now)
+        outside.resume(inside, now)
         return outside
+
+    def resume(self, inside: Inside, now: float) -> None:
+        """Begins to claim our seat, or goes on with it."""
+        self._must = inside.needs_leaf
+        self._claim = None
+        self._followed_at = now - FOLLOW_EVERY_S
+        self._leaf_answers = 0
+        self._knock_at = now
+        self.follow(inside, now)
 
     def follow(self, inside: Inside, now: float) -> None:
         """What our claim says of the epoch that we are in may have changed."""
@@ -133,7 +144,7 @@ class Outside:
         self._followed_at = now
         state = inside.epochs.current
         entry = state.entry_of(self._context.seat)
-        heard = inside.presence.heard_count(now)
+        heard = inside.side_count(now)
         claim = self._claim
         if entry is None or (
             claim is not None and (claim.authenticator, claim.heard) == (state.authenticator, heard)
@@ -164,9 +175,9 @@ class Outside:
                 if bits is not None and bits > self._bits:
                     self._bits, self._message = bits, b""
             elif message[:1] == bytes((DoorKind.ANSWER,)):
-                self._hear_answer(message[1:])
+                self._hear_answer(message[1:], now)
 
-    def _hear_answer(self, body: bytes) -> None:
+    def _hear_answer(self, body: bytes, now: float) -> None:
         answer = open_answer(body, self._answer_private, self._context.group_id)
         if isinstance(answer, WelcomeAnswer):
             self._join(answer)
@@ -187,15 +198,27 @@ class Outside:
         elif (
             isinstance(answer, LeafAnswer)
             and self._claim is not None
-            and (
-                answer.leaf_hash != self._claim.readmission.leaf_hash
-                and self._leaf_answers < LEAF_ANSWERS_MAX
-            )
+            and answer.leaf_hash != self._claim.readmission.leaf_hash
+            and self._leaf_answers < LEAF_ANSWERS_MAX
         ):
-            self._leaf_answers += 1
-            claim = self._claim
-            self._claim_leaf(claim.authenticator, answer.leaf_hash, claim.epoch, claim.heard)
-            self._knock_at = 0.0
+            self._hear_leaf(self._claim, answer.leaf_hash, now)
+
+    def _hear_leaf(self, claim: Claim, leaf_hash: bytes, now: float) -> None:
+        """Our seat's leaf is another than we claimed."""
+        own = mls.parse_key_package(self._bundle.key_package).leaf_node
+        if leaf_hash == hashlib.sha256(own).digest():
+            # It is the one that we asked for: the Welcome is on its way to us, or nobody has it any
+            # more and we must ask for another.
+            self._granted_at = self._granted_at or now
+            if now - self._granted_at < WELCOME_WAIT_S:
+                return
+            self._granted_at = None
+            self._bundle = make_key_package(
+                self._context.seat, self._context.key.private_bytes_raw(), self._context.entropy
+            )
+        self._leaf_answers += 1
+        self._claim_leaf(claim.authenticator, leaf_hash, claim.epoch, claim.heard)
+        self._knock_at = now
 
     def _join(self, answer: WelcomeAnswer) -> None:
         if self._admitted is not None:

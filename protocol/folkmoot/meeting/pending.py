@@ -127,6 +127,8 @@ class Pending:
         entry = state.entry_of(one.seat)
         if entry is None or waiting.seat != one.seat or waiting.reference != one.reference:
             return "there is no such seat"
+        if one.reference in self.used:
+            return "it has that leaf already"
         if entry.leaf_hash != one.leaf_hash or entry.signature_key != waiting.signature_key:
             return "that leaf is not in the tree now"
         key = load_public_key(entry.signature_key)

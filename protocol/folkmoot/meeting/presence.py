@@ -109,6 +109,15 @@ class Presence:
         """How many members are here, ourselves included."""
         return 1 + sum(one.here(now) for one in self.members.values())
 
+    def side_count(self, held: Iterable[bytes], now: float) -> int:
+        """How many of those here are in one of these epochs (authenticators), ourselves
+        included."""
+        ours = set(held)
+        return 1 + sum(
+            one.here(now) and one.beacon is not None and one.beacon.authenticator in ours
+            for one in self.members.values()
+        )
+
     def changed(self, now: float) -> bool:
         """Whether names, media or presence are not what they were at the last call."""
         shown = tuple(
