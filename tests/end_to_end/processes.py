@@ -33,6 +33,7 @@ class Command:
         }
         state.mkdir(parents=True, exist_ok=True)
         environment["XDG_STATE_HOME"] = str(state)
+        self.state = state
         self.process = subprocess.Popen(
             [*program, *words],
             stdin=stdin,
@@ -107,10 +108,16 @@ class Commands:
         self.running: list[Command] = []
 
     def start(
-        self, *words: str, stdin: Any = subprocess.PIPE, program: Sequence[str] = PROGRAM
+        self,
+        *words: str,
+        stdin: Any = subprocess.PIPE,
+        program: Sequence[str] = PROGRAM,
+        state: Path | None = None,
     ) -> Command:
-        state = self._folder / f"state-{len(self.running)}"
-        command = Command(state, *words, "--json", stdin=stdin, program=program)
+        """`state`: the folder of an earlier command whose work this one takes up; else a fresh
+        one."""
+        folder = state or self._folder / f"state-{len(self.running)}"
+        command = Command(folder, *words, "--json", stdin=stdin, program=program)
         self.running.append(command)
         return command
 
