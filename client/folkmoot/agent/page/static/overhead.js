@@ -24,6 +24,7 @@ function relayState(relays) {
 export class Header {
   /** @param {import("./meeting.js").Meeting} meeting */
   constructor(meeting) {
+    this.meeting = meeting;
     this.title = h("h1", { tabindex: "-1" });
     this.relayWords = h("span");
     this.dot = h("span", { class: "dot", "aria-hidden": "true" });
@@ -48,7 +49,10 @@ export class Header {
    */
   update(snapshot, title) {
     say(this.title, title);
-    const { state, words } = relayState(snapshot.relays ?? []);
+    // Without the program nobody knows how the relays are.
+    const { state, words } = this.meeting.app.line.up
+      ? relayState(snapshot.relays ?? [])
+      : { state: "bad", words: "Not connected" };
     say(this.relayWords, words);
     this.dot.className = `dot ${state}`;
     mark(this.relays, "aria-label", `${words}. Connection and rules`);
