@@ -244,6 +244,9 @@ class Entrance:
             return self._answer_to_claim(caller, claim) if self._is_turn(caller, now) else None
         if not self._is_turn(caller, now):
             return None
+        entry = self.epochs.current.entry_of(caller.view.identity)
+        if entry is not None:
+            return LeafAnswer(entry.leaf_hash)  # it was let in, and nobody here has its Welcome
         order = sorted(self._callers.values(), key=lambda one: (-one.work, one.since))
         return WaitAnswer(order.index(caller) + 1)
 

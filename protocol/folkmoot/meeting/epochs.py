@@ -22,6 +22,7 @@ from folkmoot.meeting.records import Handshake
 from folkmoot.meeting.secrets import EXTENSION_TYPE
 
 PARENT_KEPT_S = 10.0
+TICK_AHEAD_S = 5  # of a commit before our own clock, for us to name it
 PARENTS_MAX = 8
 CANDIDATES_MAX = 8  # of one parent
 CHAIN_MAX = 64  # commits staged beyond the current epoch, over all branches
@@ -274,13 +275,22 @@ class Epochs:
         child = state.authenticator
         if child in self._candidates or len(self._candidates) >= CHAIN_MAX:
             return
-        if parent is self.current and not self._agreement.add_candidate(child, committer, now):
+        timely = self._is_timely(verdict, committer, now)
+        if parent is self.current and not self._agreement.add_candidate(
+            child, committer, now, timely=timely
+        ):
             return
         self._candidates[child] = Candidate(
             parent.authenticator, committer, verdict, handshake, requested, state
         )
         for orphan in self._orphans.pop(child, []):
             self._stage(orphan, now)
+
+    def _is_timely(self, verdict: Verdict, committer: bytes, now: float) -> bool:
+        """Whether we name a commit of this tick. Ticks never fall, and an admission holds for a
+        while only: one commit from far ahead would keep everybody out for ever. An old one harms
+        nobody, and may only have come late."""
+        return committer == self.seat or verdict.tick <= self._wall_s(now) + TICK_AHEAD_S
 
     def _refuse(self, committer: bytes | None, why: str) -> None:
         self._steps.append(CommitRefused(committer, why))
@@ -402,7 +412,8 @@ class Epochs:
         )
         for one, other in self._candidates.items():
             if other.parent == child:
-                self._agreement.add_candidate(one, other.committer, now)
+                timely = self._is_timely(other.verdict, other.committer, now)
+                self._agreement.add_candidate(one, other.committer, now, timely=timely)
         for farewell in self.pending.farewells:
             self._agreement.leave(farewell)
         if self.pending.plan(after) is not None:

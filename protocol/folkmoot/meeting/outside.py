@@ -36,7 +36,7 @@ from folkmoot.meeting.events import CharterDiffers, Refused, Waiting
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.invite import Invite
-from folkmoot.meeting.records import Handshake
+from folkmoot.meeting.records import AUTHENTICATOR_BYTES, Handshake
 from folkmoot.meeting.rooms import DOOR, Wanted
 from folkmoot.meeting.secrets import EXTENSION_TYPE as SECRETS_TYPE
 from folkmoot.meeting.secrets import MeetingSecrets
@@ -195,16 +195,12 @@ class Outside:
                     self._handshakes.append(codec.decode(Handshake.read, data))
                 except DecodeError:
                     return
-        elif (
-            isinstance(answer, LeafAnswer)
-            and self._claim is not None
-            and answer.leaf_hash != self._claim.readmission.leaf_hash
-            and self._leaf_answers < LEAF_ANSWERS_MAX
-        ):
-            self._hear_leaf(self._claim, answer.leaf_hash, now)
+        elif isinstance(answer, LeafAnswer) and self._leaf_answers < LEAF_ANSWERS_MAX:
+            if self._claim is None or answer.leaf_hash != self._claim.readmission.leaf_hash:
+                self._hear_leaf(answer.leaf_hash, now)
 
-    def _hear_leaf(self, claim: Claim, leaf_hash: bytes, now: float) -> None:
-        """Our seat's leaf is another than we claimed."""
+    def _hear_leaf(self, leaf_hash: bytes, now: float) -> None:
+        """Our seat has a leaf already, and it is not the one that we claimed."""
         own = mls.parse_key_package(self._bundle.key_package).leaf_node
         if leaf_hash == hashlib.sha256(own).digest():
             # It is the one that we asked for: the Welcome is on its way to us, or nobody has it any
@@ -217,7 +213,13 @@ class Outside:
                 self._context.seat, self._context.key.private_bytes_raw(), self._context.entropy
             )
         self._leaf_answers += 1
-        self._claim_leaf(claim.authenticator, leaf_hash, claim.epoch, claim.heard)
+        if self._claim is None:
+            # A newcomer was let in and its Welcome lost: it claims the seat as any member would.
+            self._must = True
+            self._claim_leaf(bytes(AUTHENTICATOR_BYTES), leaf_hash, 0, 1)
+        else:
+            claim = self._claim
+            self._claim_leaf(claim.authenticator, leaf_hash, claim.epoch, claim.heard)
         self._knock_at = now
 
     def _join(self, answer: WelcomeAnswer) -> None:
