@@ -294,6 +294,24 @@ def test_two_candidates_of_one_committer_part_nobody(monkeypatch: pytest.MonkeyP
     scene.carries_on([*scene.honest, scene.mal])
 
 
+@pytest.mark.parametrize("ahead_s", [6, 3600, None])
+def test_a_commit_from_the_future_does_not_shut_the_door(
+    ahead_s: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ticks never fall and an admission is good for two minutes: after a commit of the last second
+    there is, nobody could be let in."""
+    scene = Scene(monkeypatch)
+    forged = scene.mallory.commit(
+        tick=2**32 - 1 if ahead_s is None else scene.mallory.tick + ahead_s
+    )
+    scene.world.run(8)
+    for one in scene.honest:
+        assert one.meeting._inside is not None
+        assert one.meeting._inside.epochs.current.authenticator != forged.child
+    speak(scene.world, scene.ann, FRAMES * 0.02)
+    scene.carries_on([*scene.honest, scene.mal])
+
+
 def test_a_farewell_is_for_one_leaf_and_a_readmission_for_one_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

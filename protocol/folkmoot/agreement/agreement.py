@@ -153,13 +153,18 @@ class Agreement:
         self._pending_since = self._asked_at = None
         self._touch(self._now)
 
-    def add_candidate(self, child: bytes, committer: bytes, now: float) -> bool:
+    def add_candidate(
+        self, child: bytes, committer: bytes, now: float, *, timely: bool = True
+    ) -> bool:
         """A commit on our parent by the elector in `committer` that was found correct and allowed,
-        ours too; `child`: authenticator of the epoch it makes. False when it is not kept."""
+        ours too; `child`: authenticator of the epoch it makes; `timely`: whether its tick is near
+        our clock. False when it is not kept."""
         self._touch(now)
         if child in self._candidates:
             return True
-        if len(child) != AUTHENTICATOR_BYTES or not self._candidates.add(child, committer, now):
+        if len(child) != AUTHENTICATOR_BYTES:
+            return False
+        if not self._candidates.add(child, committer, now, timely):
             return False
         self._begin(now)
         return True

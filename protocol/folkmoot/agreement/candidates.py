@@ -32,7 +32,7 @@ class Candidates:
         self._presence = presence
         self._tally = tally
         self._kept: dict[bytes, Candidate] = {}
-        self._void: set[bytes] = set()  # committers of two
+        self._void: set[bytes] = set()  # committers of two, or of one out of time
         self._aside: tuple[bytes, int] | None = None  # the candidate, and the round it was in
         self.turns_from: float | None = None  # ranks count from here: None, from each one's arrival
 
@@ -42,14 +42,15 @@ class Candidates:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._kept)
 
-    def add(self, child: bytes, committer: bytes, now: float) -> bool:
-        """Keeps one more; False when it must not be kept."""
+    def add(self, child: bytes, committer: bytes, now: float, timely: bool = True) -> bool:
+        """Keeps one more; False when it must not be kept. One that is not `timely` uses its
+        committer's turn up and is not named by us, but followed if the others lock it."""
         if committer not in self._presence.electors:
             return False
         siblings = [one for one in self._kept.values() if one.committer == committer]
         if len(siblings) > 1 or not self._make_place():
             return False
-        if siblings:
+        if siblings or not timely:
             self._disqualify(committer, now)
         self._kept[child] = Candidate(committer, now)
         return True
