@@ -195,9 +195,14 @@ class Outside:
                     self._handshakes.append(codec.decode(Handshake.read, data))
                 except DecodeError:
                     return
-        elif isinstance(answer, LeafAnswer) and self._leaf_answers < LEAF_ANSWERS_MAX:
-            if self._claim is None or answer.leaf_hash != self._claim.readmission.leaf_hash:
-                self._hear_leaf(answer.leaf_hash, now)
+        elif isinstance(answer, LeafAnswer) and not self._claims(answer.leaf_hash):
+            self._hear_leaf(answer.leaf_hash, now)
+
+    def _claims(self, leaf_hash: bytes) -> bool:
+        """Whether we claim this leaf already, or claimed often enough."""
+        claim = self._claim
+        known = claim is not None and claim.readmission.leaf_hash == leaf_hash
+        return known or self._leaf_answers >= LEAF_ANSWERS_MAX
 
     def _hear_leaf(self, leaf_hash: bytes, now: float) -> None:
         """Our seat has a leaf already, and it is not the one that we claimed."""
