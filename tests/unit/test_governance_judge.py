@@ -12,6 +12,8 @@ from folkmoot.governance.evidence import (
     Certificate,
     CommitEvidence,
     Evidence,
+    Farewell,
+    Readmission,
     Sponsor,
     make_farewell,
     make_readmission,
@@ -48,11 +50,11 @@ def decide(
     return judge(change, group_id=GROUP, roster=ROSTER, charter=charter, parent_tick=TICK)  # type: ignore[arg-type]
 
 
-def farewell(seat: int = 2):
+def farewell(seat: int = 2) -> Farewell:
     return make_farewell(KEYS[seat], GROUP, SEATS[seat], ROSTER[seat].leaf_hash)
 
 
-def comeback(seat: int = 2, reference: bytes = b"r" * 32):
+def comeback(seat: int = 2, reference: bytes = b"r" * 32) -> Readmission:
     return make_readmission(KEYS[seat], GROUP, SEATS[seat], ROSTER[seat].leaf_hash, reference)
 
 
@@ -129,6 +131,7 @@ BY_ANOTHER = make_farewell(KEYS[3], GROUP, SEATS[2], ROSTER[2].leaf_hash)
         ({"evidence": (SPONSOR,)}, "does not do"),
         ({"evidence": (SPONSOR,), "adds": (NEW,), "charter": OPEN}, "asks for none"),
         ({"adds": (replace(NEW, seat=b"short"),), "charter": OPEN}, "wrong size"),
+        ({"adds": (replace(NEW, signature_key=bytes(32)),), "charter": OPEN}, "held to"),
         ({"committer": None}, "external"),
         ({"other": "a ReInit"}, "a ReInit"),
         ({"tick": TICK - 1}, "before"),

@@ -126,6 +126,8 @@ def judge(
     for newcomer in change.adds:
         if len(newcomer.seat) != SEAT_BYTES:
             raise Refusal("a newcomer's seat has the wrong size")
+        if load_public_key(newcomer.signature_key) is None:
+            raise Refusal("a newcomer's key is not one that anybody can be held to")
         back = returning.pop(newcomer.reference, None)
         if back is not None:
             if back.seat != newcomer.seat:

@@ -97,6 +97,8 @@ class Pending:
             return f"its key package is not valid: {error}"
         if view.suite != state.group.suite or len(view.identity) != SEAT_BYTES:
             return "its key package is for another kind of meeting"
+        if load_public_key(view.signature_key) is None:
+            return "its key is not one that anybody can be held to"
         waiting = Waiting(request, view.ref, view.identity, view.signature_key, now)
         evidence = request.evidence
         if isinstance(evidence, Readmission):

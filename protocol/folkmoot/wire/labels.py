@@ -20,6 +20,20 @@ from folkmoot.wire import codec
 PREFIX = b"Folkmoot 1 "
 SECRET_BYTES = 32
 SIGNATURE_BYTES = 64
+# Under a public key of small order one signature is good for every message, so nobody could be held
+# to what they signed. These are all encodings of such points, without the sign bit.
+_SMALL_ORDER = frozenset(
+    bytes.fromhex(point)
+    for point in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
 
 
 class Sign(enum.Enum):
@@ -49,7 +63,6 @@ class Derive(enum.Enum):
     COUNCIL_CELL = b"council cell"  # signalling secret, 16 random bytes -> AES key and nonce
     MEDIA_COPY = b"media copy"  # SFrame base key of the epoch, pin -> base key of that relay's copy
     HEADER_MASK = b"header mask"  # base key of a copy, lane -> AES key that masks the header
-    SAVE = b"save"  # nothing sent: names of files on disk
 
 
 def _sign_content(label: Sign, content: bytes) -> bytes:
@@ -71,7 +84,9 @@ def verify(key: Ed25519PublicKey, label: Sign, content: bytes, signature: bytes)
 
 
 def load_public_key(data: bytes) -> Ed25519PublicKey | None:
-    """The Ed25519 key of these 32 bytes, or None when they are none."""
+    """The Ed25519 key of these 32 bytes, or None when they are none or a point of small order."""
+    if data[:31] + bytes(one & 0x7F for one in data[31:]) in _SMALL_ORDER:
+        return None
     try:
         return Ed25519PublicKey.from_public_bytes(data)
     except ValueError:
