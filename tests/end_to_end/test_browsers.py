@@ -17,8 +17,7 @@ from end_to_end.browser_people import Person, Processor, Seen, Town, town
 from folkmoot.agent.page.server import GONE_AFTER_S
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-PICTURE_GOAL_S = 2.0  # from `joined` to the first picture
-PICTURE_S_MAX = 20.0  # on a machine that runs many other things
+GOAL_MS = 2000  # from `joined` to the first picture; printed, as the machine may be busy
 WATCHED_S = 5.0  # while the processor's time is taken
 
 
@@ -31,6 +30,11 @@ async def all_see_and_hear_each_other(*people: Person) -> list[Seen]:
 def nobody_left(*people: Person) -> bool:
     gone = ("left", "member_out")
     return not any(event["event"] in gone for one in people for event in one.command.events)
+
+
+async def frames_of(person: Person) -> dict[str, int]:
+    members = (await person.counts())["members"].values()
+    return {one["name"]: one["frames"] for one in members}
 
 
 async def first_pictures(person: Person, others: int) -> list[float]:
@@ -75,8 +79,7 @@ def test_three_meet_see_hear_and_read_each_other_and_outlive_their_relay(tmp_pat
         await eve.joins()
         joined = await bob.lets_in(eve)  # not who invited her: any elector may
         pictures = [at - joined for at in await first_pictures(eve, 2)]
-        print(f"Eve: joined to pictures {[round(at) for at in pictures]} ms; goal 2000")
-        assert pictures[0] < PICTURE_S_MAX * 1000
+        print(f"Eve: joined to pictures {[round(at) for at in pictures]} ms; goal {GOAL_MS}")
         await all_see_and_hear_each_other(ada, bob, eve)
         codes = {await one.safety_code() for one in (ada, bob, eve)}
         assert len(codes) == 1
@@ -90,6 +93,9 @@ def test_three_meet_see_hear_and_read_each_other_and_outlive_their_relay(tmp_pat
         for one in (ada, bob, eve):
             await one.holds("document.body.innerText.includes('No relay answers right now')")
         await here.keep(ada.page, "relay-away")
+        before = await frames_of(ada)
+        await asyncio.sleep(1)
+        assert await frames_of(ada) == before  # what counts as seeing needs the relay
         relay = here.relay(address.partition("#")[0])
         assert (await asyncio.to_thread(relay.wait_for, "ready"))["address"] == address
         began = time.monotonic()
