@@ -74,10 +74,12 @@ class Hostile:
         """A record to everybody, as if it were any other."""
         self.inside._publish(kind, body, self.world.now)
 
-    def propose(self, proposal: mls.Proposal) -> None:
-        """A proposal to all, in the only record whose MLS message honest members open."""
+    def propose(self, proposal: mls.Proposal) -> bytes:
+        """A proposal to all, in the only record whose MLS message honest members open; the
+        message."""
         message = self.state.group.propose(proposal, entropy=self.world.entropy)
         self.publish(RecordKind.CONTENT, Content(self.state.authenticator, message).encode())
+        return message
 
     def commit(
         self,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 
+from folkmoot import mls
 from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 from folkmoot.meeting import events
+from folkmoot.meeting.records import Content, RecordKind
 from simulation.meeting_world import Member, World, agreed
 
 
@@ -228,3 +230,18 @@ def test_a_late_newcomer_gets_a_picture_from_its_key_frame_on() -> None:
     seen = len(cy.of(events.FrameReceived))
     world.run(2)
     assert len(cy.of(events.FrameReceived)) == seen
+
+
+def test_a_proposal_sent_as_content_is_not_stored() -> None:
+    world = World(14)
+    ann, bob = meet(world, "Ann", "Bob")
+    inside = bob.meeting._inside
+    assert inside is not None
+    state = inside.epochs.current
+    leaf = ann.meeting._inside.epochs.current.own_leaf  # type: ignore[union-attr]
+    proposal = state.group.propose(mls.Remove(leaf), entropy=world.entropy)
+    content = Content(state.authenticator, proposal)
+    inside.council.publish(RecordKind.CONTENT, content.encode(), inside.context.wall_s(world.now))
+    world.run(3)
+    assert not ann.meeting._inside.epochs.current.group.stored_references()  # type: ignore[union-attr]
+    assert agreed([ann, bob])

@@ -28,7 +28,7 @@ from folkmoot.wire.link_events import UsageError
 # Short enough that a relay that was restarted is back before anybody asks, long enough that a
 # thousand agents do not keep it down; each is stretched by up to half of itself, at random.
 BACKOFF_FIRST_S = 0.2
-BACKOFF_MAX_S = 5.0
+BACKOFF_MAX_S = 2.0  # a relay that restarts in mid-call is missed; longer spares it little
 JITTER = 0.5
 # A relay with a wrong pin may be somebody in between, or one that was set up anew: seldom is
 # enough.

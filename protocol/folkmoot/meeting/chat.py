@@ -11,6 +11,8 @@ from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import ChatReceived
 from folkmoot.meeting.names import clean_text
 from folkmoot.meeting.records import MESSAGE_ID_BYTES, Chat, Content
+from folkmoot.mls.framing import APPLICATION, PrivateMessage
+from folkmoot.mls.message import decode_message
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
 
@@ -87,6 +89,11 @@ class ChatBook:
             self._unopened = [*self._unopened, body][-UNOPENED_MAX:]
             return
         try:
+            # A proposal would be stored in the group, and a commit could then name it by reference:
+            # valid here, and not where it did not arrive. So nothing but content is looked at.
+            message = decode_message(content.message)
+            if not isinstance(message, PrivateMessage) or message.content_type != APPLICATION:
+                return
             opened = state.group.receive(content.message)
             if not isinstance(opened, mls.Application):
                 return

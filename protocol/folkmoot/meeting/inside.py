@@ -228,7 +228,7 @@ class Inside(Hearing):
             self.context.group_id,
             self.context.seat,
             reference,
-            self.context.wall_s(now) + ADMISSION_S // 2,
+            max(self.context.wall_s(now), self.epochs.current.secrets.tick) + ADMISSION_S // 2,
         )
         request = Request(key_package, sponsor)
         why = self.epochs.ask(request, now)

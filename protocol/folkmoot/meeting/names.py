@@ -18,8 +18,17 @@ _BIDIRECTIONAL = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 
 # Letters of other scripts, and signs, that look like Latin ones in common fonts; enough to catch a
 # bad joke, and only ever used to decide whether a tag is shown.
 _LOOK_ALIKES = str.maketrans(
-    "аеорсухіјѕԁѵԛԝһкмнтвɡαορυνικτ0135|!$@ıɑℓƖ∣",
-    "aeopcyxijsdvqwhkmhtbgaopuviktolesllsaialll",
+    "аеорсухіјѕԁѵԛԝһкмнтвɡαορυνικτβεζημχ0135|!$@ıɑℓƖ∣",
+    "aeopcyxijsdvqwhkmhtbgaopuviktbezhmxolesllsaialll",
+)
+
+# Letters and marks that nothing is seen of, and that are neither spaces nor format characters:
+# fillers, selectors of variants, the empty Braille pattern.
+_UNSEEN = dict.fromkeys(
+    (
+        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+        *(*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
+    )
 )
 
 
@@ -34,7 +43,7 @@ def clean_name(name: str) -> str:
     joined = " ".join(kept.split())
     while len(joined.encode()) > NAME_BYTES_MAX:
         joined = joined[:-1]
-    return joined.strip() or "nameless"
+    return joined.strip() if skeleton(joined) else "nameless"
 
 
 def clean_text(text: str) -> str:
@@ -46,10 +55,12 @@ def clean_text(text: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """What is left of a name when case, accents, spaces and look-alikes are taken away."""
+    """What is left of a name when case, accents, spaces and look-alikes are taken away, and what
+    nothing is seen of."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     bare = "".join(one for one in folded if not unicodedata.combining(one) and not one.isspace())
-    return bare.translate(_LOOK_ALIKES).replace("i", "l").replace("rn", "m").replace("vv", "w")
+    seen = bare.translate(_UNSEEN).translate(_LOOK_ALIKES)
+    return seen.replace("i", "l").replace("rn", "m").replace("vv", "w")
 
 
 def member_id(seat: bytes) -> str:
