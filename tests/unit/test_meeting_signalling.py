@@ -1,0 +1,140 @@
+"""Which council cells a member opens, and how much work those cost that it cannot open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from folkmoot.cells import council
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.secrets import STEPS_AHEAD_MAX, step
+from folkmoot.meeting.signalling import (
+    FAR_LOOKS_BURST,
+    FAR_LOOKS_PER_S,
+    NEAR_STEPS,
+    OWN_SALTS_MAX,
+    Signalling,
+)
+from unit.meeting_parts import People, entropy_of
+
+ENTROPY = entropy_of("others")
+
+
+def state_with(secret: bytes) -> EpochState:
+    state = People("ada")["ada"].state
+    return EpochState(state.group, replace(state.secrets, signalling=secret))
+
+
+CURRENT, PARENT = b"c" * 32, b"p" * 32
+
+
+@pytest.fixture
+def listening() -> Signalling:
+    found = Signalling(entropy_of("own"))
+    found.follow([state_with(CURRENT), state_with(PARENT)])
+    return found
+
+
+def ahead(steps: int, secret: bytes = CURRENT) -> bytes:
+    for _ in range(steps):
+        secret = step(secret)
+    return secret
+
+
+def cell(secret: bytes) -> bytes:
+    return council.seal(secret, b"words", ENTROPY)
+
+
+def test_cells_of_heard_epochs_are_opened(listening: Signalling) -> None:
+    for secret in (CURRENT, PARENT):
+        plaintext = listening.open(cell(secret), 0.0)
+        assert plaintext is not None
+        assert plaintext.startswith(b"words")
+
+
+@pytest.mark.parametrize("steps", [1, NEAR_STEPS, NEAR_STEPS + 1, STEPS_AHEAD_MAX])
+def test_cells_some_additions_ahead_are_opened(listening: Signalling, steps: int) -> None:
+    assert listening.open(cell(ahead(steps)), 0.0) is not None
+
+
+def test_cells_further_ahead_or_behind_are_not(listening: Signalling) -> None:
+    assert listening.open(cell(ahead(STEPS_AHEAD_MAX + 1)), 0.0) is None
+    assert listening.open(cell(ahead(1, PARENT)), 0.0) is None
+    assert listening.open(cell(b"x" * 32), 0.0) is None
+    assert listening.open(b"no cell at all", 0.0) is None
+
+
+def test_before_any_epoch_nothing_is_opened() -> None:
+    assert Signalling(ENTROPY).open(cell(CURRENT), 0.0) is None
+
+
+def test_secrets_of_epochs_given_up_open_nothing(listening: Signalling) -> None:
+    listening.follow([state_with(CURRENT)])
+    assert listening.open(cell(PARENT), 0.0) is None
+
+
+def test_looking_far_is_done_for_a_few_cells_a_second_only(listening: Signalling) -> None:
+    far = cell(ahead(NEAR_STEPS + 3))
+    for _ in range(int(FAR_LOOKS_BURST)):
+        assert listening.open(cell(b"x" * 32), 10.0) is None
+    assert listening.open(far, 10.0) is None
+    # Near ones are opened all the same.
+    assert listening.open(cell(ahead(NEAR_STEPS)), 10.0) is not None
+    assert listening.open(far, 10.0 + 0.9 / FAR_LOOKS_PER_S) is None
+    assert listening.open(far, 10.0 + 1.1 / FAR_LOOKS_PER_S) is not None
+    assert listening.open(far, 10.0 + 1.2 / FAR_LOOKS_PER_S) is None
+
+
+def test_looks_saved_up_are_bounded(listening: Signalling) -> None:
+    far = cell(ahead(NEAR_STEPS + 1))
+    opened = [listening.open(far, now) is not None for now in [0.0] * 16 + [1e6] * 20]
+    assert opened == [True] * 32 + [False] * 4
+
+
+def test_near_cells_cost_no_far_look(listening: Signalling) -> None:
+    for _ in range(100):
+        listening.open(cell(CURRENT), 0.0)
+    assert listening.open(cell(ahead(STEPS_AHEAD_MAX)), 0.0) is not None
+
+
+def test_without_looks_few_keys_are_tried(
+    listening: Signalling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[bytes] = []
+
+    def no(secret: bytes, cell: bytes) -> None:
+        tried.append(secret)
+
+    monkeypatch.setattr(council, "open", no)
+    for _ in range(100):
+        listening.open(b"cell", 0.0)
+    near = 2 + NEAR_STEPS
+    assert len(tried) == 100 * near + FAR_LOOKS_BURST * (STEPS_AHEAD_MAX - NEAR_STEPS)
+
+
+def test_a_secret_is_tried_once_though_two_epochs_share_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listening = Signalling(ENTROPY)
+    # After an addition the current secret is one step from its parent's.
+    listening.follow([state_with(CURRENT), state_with(CURRENT), state_with(ahead(5))])
+    tried: list[bytes] = []
+    monkeypatch.setattr(council, "open", lambda secret, cell: tried.append(secret))
+    listening.open(b"cell", 0.0)
+    assert len(tried) == len(set(tried)) == 1 + STEPS_AHEAD_MAX
+
+
+def test_own_cells_are_known_when_they_come_back(listening: Signalling) -> None:
+    own = listening.seal(CURRENT, b"words")
+    assert len(own) == council.CELL_BYTES
+    assert listening.is_own(own)
+    assert not listening.is_own(cell(CURRENT))
+    plaintext = listening.open(own, 0.0)
+    assert plaintext is not None
+    assert plaintext.startswith(b"words")
+
+
+def test_only_the_newest_own_cells_are_remembered(listening: Signalling) -> None:
+    cells = [listening.seal(CURRENT, b"") for _ in range(OWN_SALTS_MAX + 1)]
+    assert [listening.is_own(one) for one in cells] == [False] + [True] * OWN_SALTS_MAX
