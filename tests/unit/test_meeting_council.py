@@ -89,6 +89,19 @@ def test_statements_that_do_not_fit_wait_for_the_next_cell_in_order() -> None:
     assert say_all(ada, bob) == [(ItemKind.NAMING, body) for body in bodies[2:]]
 
 
+def test_statements_and_records_share_a_cell() -> None:
+    ada, bob = council("ada"), council("bob")
+    ada.publish(RecordKind.CONTENT, b"r" * 900, WALL_S)
+    for number, length in enumerate((400, 900, 100)):
+        ada.state(ItemKind.NAMING, bytes((number,)) * length, bytes((number,)))
+    first = ada.next_plaintext(0.0, WALL_S)
+    assert len(first) <= PLAINTEXT_BYTES
+    assert bob.receive(first, 0.0)[0] == (ItemKind.NAMING, b"\0" * 400)
+    rest = say_all(ada, bob)
+    assert [body[:1] for kind, body in rest if kind is ItemKind.NAMING] == [b"\1", b"\2"]
+    assert len([kind for kind, _ in rest if kind is ItemKind.LOGGED]) == 1
+
+
 def test_a_statement_larger_than_a_cell_comes_whole() -> None:
     ada, bob = council("ada"), council("bob")
     large = bytes(range(256)) * 12
