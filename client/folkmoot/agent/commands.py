@@ -48,8 +48,9 @@ def _switch(command: Command) -> bool:
 
 
 def _chat(meeting: Meeting, command: Command, now: float) -> None:
-    text = _text(command, "text")
-    if len(text.encode("utf-8", "surrogatepass")) > CHAT_BYTES_MAX:
+    # A lone surrogate, which JSON can say, is half a character and has no bytes.
+    text = _text(command, "text").encode("utf-8", "replace").decode()
+    if len(text.encode()) > CHAT_BYTES_MAX:
         raise CommandError(f"A message has at most {CHAT_BYTES_MAX} bytes.")
     meeting.chat(text, now)
 
