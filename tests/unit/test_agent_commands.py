@@ -1,0 +1,165 @@
+"""Commands of people and programs: each does its one thing, and every bad one gets a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from folkmoot.agent.commands import CommandError, perform
+from folkmoot.governance import PRESETS
+from folkmoot.meeting import Meeting
+from folkmoot.meeting.events import ChatReceived, Left
+from folkmoot.meeting.invite import Invite
+from folkmoot.meeting.names import member_id
+from folkmoot.meeting.records import CHAT_BYTES_MAX
+from unit.meeting_parts import RELAYS, WALL_S, entropy_of
+
+NOW = 100.0
+
+
+def founded() -> Meeting:
+    return Meeting.found(
+        name="Ada",
+        charter=PRESETS["unremovable"],
+        relays=RELAYS,
+        now=NOW,
+        wall_s=WALL_S,
+        entropy=entropy_of("commands"),
+    )
+
+
+@pytest.fixture
+def meeting() -> Meeting:
+    return founded()
+
+
+@pytest.fixture
+def knocking(meeting: Meeting) -> Meeting:
+    word = meeting.invite_text()
+    assert word is not None
+    return Meeting.join(
+        Invite.parse(word), name="Bob", now=NOW, wall_s=WALL_S, entropy=entropy_of("knocking")
+    )
+
+
+def events_of(meeting: Meeting, kind: type[Any]) -> list[Any]:
+    found = []
+    while (event := meeting.next_event()) is not None:
+        if isinstance(event, kind):
+            found.append(event)
+    return found
+
+
+def why_not(meeting: Meeting, command: dict[str, Any]) -> str:
+    with pytest.raises(CommandError) as caught:
+        perform(meeting, command, NOW)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {},
+        {"do": None},
+        {"do": 7},
+        {"do": ["chat"]},
+        {"do": "dance"},
+        {"do": "\ud800"},
+        {"do": "vote"},
+        {"do": "chat"},
+        {"do": "chat", "text": ""},
+        {"do": "chat", "text": 5},
+        {"do": "chat", "text": "a" * (CHAT_BYTES_MAX + 1)},
+        {"do": "chat", "text": "é" * (CHAT_BYTES_MAX // 2 + 1)},
+        {"do": "admit"},
+        {"do": "admit", "knock": "nobody"},
+        {"do": "refuse", "knock": "nobody"},
+        {"do": "rename"},
+        {"do": "rename", "name": ["Ada"]},
+        {"do": "mute"},
+        {"do": "mute", "member": "nobody"},
+        {"do": "unmute", "member": "\ud800"},
+        {"do": "hide", "member": "nobody"},
+        {"do": "show", "member": {}},
+        {"do": "microphone"},
+        {"do": "microphone", "on": 1},
+        {"do": "camera", "on": "true"},
+        {"do": "screen", "on": None},
+    ],
+    ids=str,
+)
+def test_every_bad_command_gets_a_sentence(meeting: Meeting, command: dict[str, Any]) -> None:
+    sentence = why_not(meeting, command)
+    assert sentence[-1] == "."
+    assert sentence[0].isupper() or sentence[0] == '"'
+    sentence.encode()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"do": "chat", "text": "hello"},
+        {"do": "admit", "knock": "x"},
+        {"do": "refuse", "knock": "x"},
+        {"do": "mute", "member": "x"},
+        {"do": "hide", "member": "x"},
+        {"do": "microphone", "on": True},
+        {"do": "camera", "on": True},
+    ],
+    ids=str,
+)
+def test_who_is_not_in_is_told_so(knocking: Meeting, command: dict[str, Any]) -> None:
+    assert why_not(knocking, command) == "You are not in the meeting yet."
+
+
+def test_motions_are_for_a_later_version(meeting: Meeting) -> None:
+    for name in ("move", "vote", "secede"):
+        assert "This version has no" in why_not(meeting, {"do": name})
+    assert why_not(meeting, {"do": "dance"}) == "There is no command 'dance'."
+
+
+@pytest.mark.parametrize("text", ["hello", "a" * CHAT_BYTES_MAX, "two\nlines"])
+def test_chat_says_the_text(meeting: Meeting, text: str) -> None:
+    perform(meeting, {"do": "chat", "text": text}, NOW)
+    assert [one.text for one in events_of(meeting, ChatReceived)] == [text]
+
+
+def test_half_a_character_harms_nothing(meeting: Meeting) -> None:
+    perform(meeting, {"do": "chat", "text": "half \ud800"}, NOW)
+    assert [one.text for one in events_of(meeting, ChatReceived)] == ["half ?"]
+    perform(meeting, {"do": "rename", "name": "A\ud800da"}, NOW)
+    assert meeting.name == "Ada"
+
+
+def test_renaming_oneself(meeting: Meeting, knocking: Meeting) -> None:
+    for one in (meeting, knocking):
+        perform(one, {"do": "rename", "name": " Countess  Ada "}, NOW)
+        assert one.name == "Countess Ada"
+
+
+def test_switches_switch(meeting: Meeting) -> None:
+    for field in ("microphone", "camera", "screen"):
+        for on in (True, False):
+            perform(meeting, {"do": field, "on": on}, NOW)
+            (own,) = meeting.roster(NOW)
+            assert getattr(own, field) is on
+
+
+def test_muting_and_hiding_are_for_oneself(meeting: Meeting) -> None:
+    member = member_id(meeting.seat)
+    for on, off, field in (("mute", "unmute", "muted"), ("hide", "show", "hidden")):
+        for name, expected in ((on, True), (off, False)):
+            perform(meeting, {"do": name, "member": member}, NOW)
+            (own,) = meeting.roster(NOW)
+            assert getattr(own, field) is expected
+
+
+def test_leaving_before_and_after_coming_in(meeting: Meeting, knocking: Meeting) -> None:
+    for one in (meeting, knocking):
+        perform(one, {"do": "leave"}, NOW)
+        assert len(events_of(one, Left)) == 1
+        perform(one, {"do": "leave"}, NOW)
+        assert events_of(one, Left) == []
+    assert why_not(meeting, {"do": "chat", "text": "hello"})
+    perform(knocking, {"do": "accept_charter"}, NOW)
