@@ -48,6 +48,8 @@ OTHERS_AFTER_S = 1.5  # a member's rank in the answering order, times this
 CATCH_UP_S = 6.0  # for the missed commits to be enough, before a fresh leaf is made
 RECENT_S = 10.0
 NEW_KNOCKS_MAX = 40  # in RECENT_S, before the door asks for twice the work
+# As many as double the work for the last time.
+RECENT_MAX = NEW_KNOCKS_MAX << (WORK_BITS_MAX - WORK_BITS_MIN)
 NOTICE_EVERY_S = 1.0
 WELCOMES_MAX = 64  # settled commits whose newcomers can still be answered
 SEEN_MAX = 4096
@@ -145,7 +147,7 @@ class Entrance:
                 self._bad.pop(next(iter(self._bad)))
             self._bad[name] = None
             return
-        self._recent = [one for one in self._recent if now - one < RECENT_S][-4 * NEW_KNOCKS_MAX :]
+        self._recent = [one for one in self._recent if now - one < RECENT_S][-RECENT_MAX:]
         self._recent.append(now)
         if len(self._recent) > NEW_KNOCKS_MAX << (self.bits - WORK_BITS_MIN):
             self.bits = min(self.bits + 1, WORK_BITS_MAX)
