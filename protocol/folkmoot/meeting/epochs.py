@@ -153,6 +153,12 @@ class Epochs:
         """Whether this epoch is the current one, a parent of it, or may come next."""
         return self.state_of(authenticator) is not None
 
+    @property
+    def others_moved(self) -> bool:
+        """Whether the others settled a commit that we do not hold: one that takes our seat away is
+        never a candidate here, as its epoch has no place for us."""
+        return self._agreement.lacking is not None
+
     def next_step(self) -> Step | None:
         """What came of the last calls, oldest first."""
         return self._steps.pop(0) if self._steps else None

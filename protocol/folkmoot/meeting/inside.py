@@ -37,7 +37,7 @@ from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign
 
 CHECK_EVERY_S = 0.5
-FAREWELL_WAIT_S = 3.0  # for somebody to commit our farewell; then we go all the same
+FAREWELL_WAIT_S = 4.0  # for somebody to commit our farewell; then we go all the same
 NOBODY_S = 3.0  # with the 5 s after which somebody is away: long after a relay's restart
 FAREWELL_EVERY_S = 0.5
 STEPS_MAX = 64  # done in one go
@@ -52,6 +52,7 @@ class Inside(Hearing):
     evicted: bool = False
     _nobody_since: float | None = None
     _farewell_at: float = 0.0
+    _farewell_taken: bool = False  # a commit with it was offered
 
     # -- acting
 
@@ -81,10 +82,9 @@ class Inside(Hearing):
             elif isinstance(step, Moved):
                 self._moved(step, now)
             elif isinstance(step, Removed):
-                if self.departure_deadline is not None:
-                    self.departure_deadline = None
-                    self.context.tell(Left("You left the meeting."))
-                elif self.context.seat in step.verdict.readmitted:
+                if self.context.seat in step.verdict.left:
+                    self._farewell_taken = True
+                else:
                     self.evicted = True
             else:
                 assert isinstance(step, CommitRefused)
@@ -106,6 +106,10 @@ class Inside(Hearing):
         self.context.tell(EpochChanged(step.after.group.epoch, step.after.authenticator))
         self.chat.retry(self.epochs.states())
         self._say_again(step.verdict.tick, now)
+        if self.departure_deadline is not None:
+            # Our leaf is another one if the commit was ours, and the farewell to the old one stale.
+            self._farewell_taken = False
+            self._say_farewell(now)
         self.entrance.settled(step, now)
 
     def settle_in(self, now: float) -> None:
@@ -244,27 +248,35 @@ class Inside(Hearing):
         """Says farewell; when we are alone there is nobody to say it to."""
         if self.departure_deadline is not None:
             return
-        state = self.epochs.current
-        entry = state.entry_of(self.context.seat)
-        assert entry is not None
         self.context.save(b"")
-        if len(state.roster) == 1:
+        if len(self.epochs.current.roster) == 1:
             self.context.tell(Left("You left the meeting."))
             return
         if not self.online:
             self.context.tell(Left("You left the meeting; no relay was there to tell the others."))
             return
+        self._say_farewell(now)
+        self.departure_deadline = now + FAREWELL_WAIT_S
+
+    def _say_farewell(self, now: float) -> None:
+        entry = self.epochs.current.entry_of(self.context.seat)
+        assert entry is not None
         farewell = make_farewell(
             self.context.key, self.context.group_id, self.context.seat, entry.leaf_hash
         )
         self._publish(RecordKind.FAREWELL, farewell.encode(), now)
-        self.departure_deadline = now + FAREWELL_WAIT_S
         self._farewell_at = now
+        # Our own answer is not waited for either: what the others settle is settled.
+        self.epochs.goodbye(self.context.seat, now)
 
     def _depart(self, now: float) -> None:
-        """Says farewell again while nobody has committed it: we shall not be here to repeat it."""
+        """Says farewell again until the others settled a commit with it: we shall not be here to
+        repeat it. A commit that was only offered may lose to another."""
         assert self.departure_deadline is not None
-        if now >= self.departure_deadline:
+        if self._farewell_taken and self.epochs.others_moved:
+            self.departure_deadline = None
+            self.context.tell(Left("You left the meeting."))
+        elif now >= self.departure_deadline:
             self.departure_deadline = None
             self.context.tell(Left("You left the meeting; nobody confirmed it."))
         elif now >= self._farewell_at + FAREWELL_EVERY_S:
