@@ -66,7 +66,7 @@ def farewell(people: People, name: str = "eve") -> Farewell:
 def test_a_sponsored_newcomer_waits_once(people: People, waiting: Pending) -> None:
     request = sponsored(people, "cleo")
     assert ask(people, waiting, request) is None
-    assert ask(people, waiting, request) is None
+    assert waiting.ask(request, people["ada"].state, wall_s=TICK, now=NOW + 60) is None
     assert ask(people, waiting, replace(request, evidence=sponsored(people, "cleo").evidence))
     (one,) = waiting.adds.values()
     assert (one.request, one.seat, one.since) == (request, seat_of("cleo"), NOW)
@@ -85,6 +85,7 @@ def test_evidence_must_be_good_now(people: People, waiting: Pending) -> None:
         Request(good.key_package, replace(good.evidence, seat=seat_of("eve"))),
         Request(good.key_package, replace(good.evidence, seat=seat_of("nobody"))),
         Request(good.key_package, replace(good.evidence, until=UNTIL + 1)),
+        Request(good.key_package, replace(good.evidence, reference=b"r" * 32)),
         Request(good.key_package, sponsored(people, "dan").evidence),
         Request(good.key_package[:-1] + bytes((good.key_package[-1] ^ 1,)), good.evidence),
         Request(b"", good.evidence),
@@ -202,6 +203,7 @@ def test_a_farewell_is_its_own_members_and_of_this_leaf(people: People, waiting:
         replace(said, seat=seat_of("bob")),
         replace(said, seat=seat_of("nobody")),
         replace(said, leaf_hash=b"h" * 32),
+        make_farewell(people["eve"].key, GROUP, seat_of("eve"), b"h" * 32),
         replace(said, signature=farewell(people, "bob").signature),
     ):
         assert not waiting.say_farewell(bad, state)
@@ -256,7 +258,11 @@ def test_a_claim_is_signed_by_its_member_for_this_leaf_and_key(
     by_thief = make_readmission(
         people["eve"].key, GROUP, seat_of("eve"), people["eve"].leaf_hash, stolen.ref
     )
+    old_leaf = make_readmission(
+        people["eve"].key, GROUP, seat_of("eve"), b"h" * 32, good.evidence.reference
+    )
     for request in (
+        replace(good, evidence=old_leaf),
         replace(good, evidence=replace(good.evidence, signature=bob.evidence.signature)),
         replace(good, evidence=replace(good.evidence, leaf_hash=b"h" * 32)),
         replace(good, evidence=replace(good.evidence, reference=b"r" * 32)),
