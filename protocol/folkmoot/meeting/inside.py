@@ -29,6 +29,7 @@ from folkmoot.meeting.records import (
     KeyFrameWanted,
     RecordKind,
     Showing,
+    item,
     sign_statement,
 )
 from folkmoot.meeting.rooms import COUNCIL
@@ -52,6 +53,7 @@ class Inside(Hearing):
     evicted: bool = False
     _nobody_since: float | None = None
     _farewell_at: float = 0.0
+    _last_lock: bytes = b""  # our naming in the current epoch, once locked
     _farewell_taken: bool = False  # a commit with it was offered
 
     # -- acting
@@ -79,6 +81,8 @@ class Inside(Hearing):
                 )
                 about = codec.u16(step.naming.round)
                 self.council.state(ItemKind.NAMING, signed.encode(), about)
+                if step.naming.locked:
+                    self._last_lock = signed.encode()
             elif isinstance(step, Moved):
                 self._moved(step, now)
             elif isinstance(step, Removed):
@@ -101,6 +105,10 @@ class Inside(Hearing):
         self.save(now)
         for seat in step.verdict.joined:
             self.context.tell(MemberIn(seat))
+        if step.verdict.left and self._last_lock:
+            # Who left cannot follow us; our naming in the old epoch tells it that it is out.
+            self.laggards.say_there(step.before, [item(ItemKind.NAMING, self._last_lock)])
+        self._last_lock = b""
         for seat in step.verdict.left:
             self.context.tell(MemberOut(seat, names.get(seat, "somebody"), "left"))
         self.context.tell(EpochChanged(step.after.group.epoch, step.after.authenticator))

@@ -10,6 +10,7 @@ cells, too, and finds PrivateMessages of epochs that it is not in.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from folkmoot.cells.records import pack
 from folkmoot.cells.reliable import encode_record
@@ -19,6 +20,7 @@ from folkmoot.meeting.secrets import leads_to
 
 ANSWERS_MAX = 64  # cells that wait
 ANSWER_EVERY_S = 1.0
+SAID_TIMES = 2  # one cell may be lost
 PATH_MAX = 64  # settled commits that can be told again
 
 
@@ -55,6 +57,11 @@ class Laggards:
             record = encode_record(wall_s, RecordKind.HANDSHAKE, handshake.encode())
             for plaintext in pack([item(ItemKind.LOGGED, record)]):
                 self._cells.append((behind, plaintext))
+
+    def say_there(self, behind: EpochState, items: Sequence[bytes]) -> None:
+        """Says something to those in an epoch that we have just left, among them who is out now."""
+        for _ in range(SAID_TIMES):
+            self._cells.extend((behind, plaintext) for plaintext in pack(items))
 
     def next_cell(self) -> tuple[EpochState, bytes] | None:
         """The epoch to seal in and the plaintext of the next such cell."""
