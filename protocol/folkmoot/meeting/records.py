@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from folkmoot.cells.records import RecordType
+from folkmoot.cells.reliable import RECORD_BYTES_MAX
 from folkmoot.governance.evidence import SEAT_BYTES
 from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign, sign, verify
@@ -27,6 +28,9 @@ MISSED_MAX = 16  # members named missing for one relay in one beacon
 MESSAGE_ID_BYTES = 8
 HANDSHAKE_BYTES_MAX = 60_000
 WELCOME_BYTES_MAX = 60_000
+# Both together: a handshake that comes through the door is told on as a record, with 5 bytes before
+# it.
+HANDSHAKE_RECORD_BYTES_MAX = RECORD_BYTES_MAX - 5
 
 
 class ItemKind(enum.IntEnum):
@@ -165,11 +169,15 @@ class Handshake:
 
     @classmethod
     def read(cls, reader: codec.Reader) -> Handshake:
-        return cls(
+        start = reader.position
+        handshake = cls(
             reader.take(AUTHENTICATOR_BYTES),
             reader.opaque(HANDSHAKE_BYTES_MAX),
             reader.opaque(WELCOME_BYTES_MAX),
         )
+        if reader.position - start > HANDSHAKE_RECORD_BYTES_MAX:
+            raise codec.DecodeError("a handshake that fits no record")
+        return handshake
 
 
 @dataclass(frozen=True, slots=True)
