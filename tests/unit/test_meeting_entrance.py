@@ -184,7 +184,7 @@ def test_a_flood_raises_the_price_and_calm_lowers_it(
     assert door.entrance.bits == WORK_BITS_MIN
 
 
-def test_the_price_of_a_large_flood_has_rises_further(
+def test_the_price_of_a_large_flood_rises_further(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flood(door, (NEW_KNOCKS_MAX << 4) + 1, NOW, monkeypatch)
@@ -203,7 +203,7 @@ def test_a_crowd_pushes_out_those_of_least_work(
     callers = list(door.entrance._callers.values())
     least = min(one.work for one in callers)
     for one in callers:
-        one.work += 100
+        one.work += 50
     flood(door, 1, NOW + 2, monkeypatch)
     assert door.told() == []
     assert least >= 30

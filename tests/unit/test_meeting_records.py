@@ -51,6 +51,7 @@ VALUES: list[Any] = [
     Signed(SEAT + b"rest", b"x" * 64),
     Handshake(AUTH, b"commit", b""),
     Handshake(AUTH, b"c" * HANDSHAKE_BYTES_MAX, b"welcome"),
+    Handshake(AUTH, bytes(60_000), bytes(5_492)),  # with 5 bytes before it 65,535
     Content(AUTH, b"message"),
     Chat(b"12345678", 5, "two\nlines, é"),
     KeyFrameWanted(SEAT, 2),
@@ -115,6 +116,7 @@ def test_no_bytes_do_harm(read: Callable[[codec.Reader], Any], data: st.DataObje
         (Signed.read, Signed(b"s" * 16, b"x" * 65).encode()),
         (Handshake.read, Handshake(AUTH, bytes(HANDSHAKE_BYTES_MAX + 1), b"").encode()),
         (Handshake.read, Handshake(AUTH, b"", bytes(60_001)).encode()),
+        (Handshake.read, Handshake(AUTH, bytes(60_000), bytes(5_493)).encode()),
         (Content.read, Content(AUTH, bytes(CHAT_BYTES_MAX + 1001)).encode()),
         (Chat.read, Chat(b"12345678", 5, "a" * (CHAT_BYTES_MAX + 1)).encode()),
         (Chat.read, b"\x02" + Chat(b"12345678", 5, "a").encode()[1:]),

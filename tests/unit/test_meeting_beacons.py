@@ -1,0 +1,68 @@
+"""Our own beacon: when it is due, what it says, and that its time only ever rises."""
+
+from __future__ import annotations
+
+import pytest
+
+from folkmoot.meeting.beacons import BeaconMaker
+from folkmoot.meeting.records import Beacon, Showing
+from folkmoot.wire import codec
+from folkmoot.wire.labels import Sign
+from unit.meeting_parts import GROUP, RELAYS, WALL_S, People
+
+NOW = 100.0
+
+
+def make(maker: BeaconMaker, people: People, now: float) -> Beacon:
+    signed = maker.make(people["ada"].state, "Ada", Showing.SCREEN, b"digest", now)
+    assert signed.verified(people["ada"].key.public_key(), Sign.BEACON, GROUP)
+    return codec.decode(Beacon.read, signed.content)
+
+
+@pytest.mark.parametrize(
+    ("members", "period"), [(1, 1), (12, 1), (13, 2), (50, 2), (51, 10), (1000, 10), (5000, 10)]
+)
+def test_beacons_are_rarer_where_many_are(members: int, period: float) -> None:
+    maker = BeaconMaker(People("ada").context("ada", NOW), 0, NOW)
+    assert maker.due(members, NOW)
+    assert not maker.due(members, NOW + period - 0.01)
+    assert maker.next_timer() == NOW + period
+    assert maker.due(members, NOW + period)
+
+
+def test_a_change_is_said_soon_and_never_later() -> None:
+    maker = BeaconMaker(People("ada").context("ada", NOW), 0, NOW)
+    maker.due(100, NOW)
+    maker.soon(NOW + 1)
+    assert maker.due(100, NOW + 1)
+    maker.soon(NOW + 99)
+    assert maker.next_timer() == NOW + 11
+
+
+def test_a_beacon_says_who_we_are_and_where() -> None:
+    people = People("ada", "bob")
+    beacon = make(BeaconMaker(people.context("ada", NOW), 0, NOW), people, NOW + 2)
+    state = people["ada"].state
+    assert (beacon.seat, beacon.name, beacon.digest) == (people["ada"].seat, "Ada", b"digest")
+    assert (beacon.epoch, beacon.authenticator) == (state.group.epoch, state.authenticator)
+    assert beacon.showing is Showing.SCREEN
+    assert beacon.at_ms == int((WALL_S + 2) * 1000)
+
+
+def test_its_time_rises_whatever_the_clock_does() -> None:
+    people = People("ada")
+    future = int(WALL_S * 1000) + 10_000
+    maker = BeaconMaker(people.context("ada", NOW), future, NOW)
+    times = [make(maker, people, now).at_ms for now in (NOW, NOW, NOW - 5, NOW + 60, NOW)]
+    assert times[:3] == [future + 1, future + 2, future + 3]
+    assert times[3:] == [int(WALL_S * 1000) + 60_000, int(WALL_S * 1000) + 60_001]
+
+
+def test_an_echo_is_told_of_its_relay_once() -> None:
+    people = People("ada")
+    maker = BeaconMaker(people.context("ada", NOW), 0, NOW)
+    maker.heard_echo(1)
+    first, second = make(maker, people, NOW), make(maker, people, NOW)
+    assert [one.relay for one in first.receipts] == [one.address.pin[:8] for one in RELAYS]
+    assert [one.echo for one in first.receipts] == [False, True]
+    assert [one.echo for one in second.receipts] == [False, False]

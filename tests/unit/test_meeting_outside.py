@@ -1,0 +1,148 @@
+"""The newcomer's side of the door: what it takes for its meeting, and what it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from folkmoot import mls
+from folkmoot.governance import PRESETS, Charter
+from folkmoot.meeting.door import (
+    Answer,
+    Claim,
+    LeafAnswer,
+    RefusedAnswer,
+    WaitAnswer,
+    WelcomeAnswer,
+    open_knock,
+    public_of,
+    seal_answer,
+)
+from folkmoot.meeting.events import CharterDiffers, Refused, Waiting
+from folkmoot.meeting.founding import make_key_package
+from folkmoot.meeting.outside import LEAF_ANSWERS_MAX, WELCOME_WAIT_S, Outside
+from unit.meeting_parts import GROUP, People, key_of, seat_of
+
+NOW = 100.0
+OTHER = PRESETS["circle"]
+
+
+class Newcomer:
+    """Cleo, who knocks at a meeting of ada and bob."""
+
+    def __init__(self, charter: Charter | None = None) -> None:
+        self.people = People("ada", "bob")
+        self.context = self.people.context("cleo", NOW)
+        self.door = self.people["ada"].state.secrets.door
+        self.bundle = make_key_package(seat_of("cleo"), key_of("cleo"), self.people.entropy)
+        self.outside = Outside(
+            self.context, bundle=self.bundle, name="Cleo",
+            charter=charter or self.people.charter, door_key=public_of(self.door.private),
+            door_secret=self.door.secret, now=NOW,
+        )  # fmt: skip
+
+    def knock(self) -> tuple[bytes, object]:
+        message = self.outside._knock()
+        knock = open_knock(message[1:], self.door.private, GROUP)
+        assert knock is not None
+        return message, knock.claim
+
+    def hear(self, answer: Answer, now: float = NOW, group: bytes = GROUP) -> list[object]:
+        key = public_of(self.outside._answer_private)
+        message = seal_answer(answer, key, group, self.people.entropy)
+        self.outside._hear_answer(message[1:], now)
+        told: list[object] = list(self.context.events)
+        self.context.events.clear()
+        return told
+
+    def welcome(self, bundle: mls.KeyPackageBundle | None = None) -> WelcomeAnswer:
+        package = (bundle or self.bundle).key_package
+        welcome = self.people.commit("ada", [mls.Add(package)])
+        assert welcome is not None
+        return WelcomeAnswer(welcome, self.people["ada"].state.group.ratchet_tree())
+
+
+def test_a_welcome_leads_into_the_epoch_of_the_others() -> None:
+    cleo = Newcomer()
+    assert cleo.outside.take_admitted() is None
+    assert cleo.hear(cleo.welcome()) == []
+    admitted = cleo.outside.take_admitted()
+    assert admitted is not None
+    state, ada = admitted[0], cleo.people["ada"].state
+    assert (state.authenticator, state.secrets) == (ada.authenticator, ada.secrets)
+
+
+def test_a_charter_that_differs_holds_back_until_it_is_accepted() -> None:
+    cleo = Newcomer(OTHER)
+    (event,) = cleo.hear(cleo.welcome())
+    assert isinstance(event, CharterDiffers)
+    assert event.sentences
+    assert cleo.outside.take_admitted() is None
+    cleo.outside.accept_charter()
+    assert cleo.outside.take_admitted() is not None
+
+
+def test_another_meeting_is_not_ours() -> None:
+    cleo = Newcomer()
+    object.__setattr__(cleo.context, "group_id", b"another group...")
+    (event,) = cleo.hear(cleo.welcome(), group=b"another group...")
+    assert event == Refused("admission", "The door let us into another meeting.")
+    assert cleo.outside.take_admitted() is None
+
+
+@pytest.mark.parametrize("part", ["package", "tree", "welcome"])
+def test_a_welcome_that_is_not_ours_leads_nowhere(part: str) -> None:
+    cleo = Newcomer()
+    other = cleo.people.bundle("dan")
+    answer = cleo.welcome(other if part == "package" else None)
+    if part == "tree":
+        answer = replace(answer, tree=b"")
+    if part == "welcome":
+        answer = replace(answer, welcome=b"\0")
+    (event,) = cleo.hear(answer)
+    assert isinstance(event, Refused)
+    assert cleo.outside.take_admitted() is None
+
+
+def test_places_and_refusals_are_told_once() -> None:
+    cleo = Newcomer()
+    assert cleo.hear(WaitAnswer(2)) == [Waiting(2)]
+    assert cleo.hear(WaitAnswer(2)) == []
+    assert cleo.hear(RefusedAnswer("no.")) == [Refused("admission", "no.")]
+    assert cleo.hear(RefusedAnswer("no.")) == []
+
+
+def test_a_knock_is_the_same_bytes_until_a_claim_is_made() -> None:
+    cleo = Newcomer()
+    assert cleo.knock() == cleo.knock()
+    cleo.hear(LeafAnswer(b"h" * 32))
+    message, claim = cleo.knock()
+    assert isinstance(claim, Claim)
+    assert claim.must
+    assert claim.readmission.leaf_hash == b"h" * 32
+    cleo.hear(LeafAnswer(b"h" * 32))
+    assert cleo.knock()[0] == message
+    cleo.hear(LeafAnswer(b"i" * 32))
+    assert cleo.knock()[0] != message
+
+
+def test_a_claim_is_made_anew_so_often_and_no_more() -> None:
+    cleo, messages = Newcomer(), set()
+    for number in range(LEAF_ANSWERS_MAX + 4):
+        cleo.hear(LeafAnswer(bytes((number,)) * 32))
+        messages.add(cleo.knock()[0])
+    assert len(messages) == LEAF_ANSWERS_MAX
+
+
+def test_a_leaf_that_we_asked_for_is_waited_for() -> None:
+    cleo = Newcomer()
+    before = cleo.knock()[0]
+    cleo.welcome()
+    entry = cleo.people["ada"].state.entry_of(seat_of("cleo"))
+    assert entry is not None
+    for now in (NOW, NOW + WELCOME_WAIT_S - 0.1):
+        cleo.hear(LeafAnswer(entry.leaf_hash), now)
+        assert cleo.knock()[0] == before
+    cleo.hear(LeafAnswer(entry.leaf_hash), NOW + WELCOME_WAIT_S)
+    assert cleo.knock()[1] is not None
