@@ -34,12 +34,13 @@ from folkmoot.meeting.door import (
     work_of,
 )
 from folkmoot.meeting.door_lane import DoorLane
-from folkmoot.meeting.epochs import Epochs, Moved
+from folkmoot.meeting.epochs import Epochs
 from folkmoot.meeting.events import Knocked, KnockGone
 from folkmoot.meeting.laggards import Laggards
 from folkmoot.meeting.names import clean_name
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.secrets import DoorSecrets
+from folkmoot.meeting.steps import Moved
 
 KNOCKS_MAX = 128
 KNOCK_SILENT_S = 10.0  # who knocks no more has gone

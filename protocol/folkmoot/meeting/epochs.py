@@ -10,7 +10,6 @@ for what was under way, and then forgotten.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from folkmoot import mls
 from folkmoot.agreement import Agreement, CommitNow, Naming, SendNaming, Settled
@@ -20,6 +19,15 @@ from folkmoot.meeting.epoch_state import EpochState, change_of
 from folkmoot.meeting.pending import Pending, Plan, Request
 from folkmoot.meeting.records import Handshake
 from folkmoot.meeting.secrets import EXTENSION_TYPE
+from folkmoot.meeting.steps import (
+    Candidate,
+    CommitRefused,
+    Kept,
+    Moved,
+    Offer,
+    Removed,
+    Step,
+)
 
 PARENT_KEPT_S = 10.0
 # Of a commit before our own clock, for us to name it. Not 5 s, as first designed: computers that
@@ -34,64 +42,6 @@ ADVANCES_MAX = 256  # actions done in one go
 ORPHANS_MAX = 256  # commits whose parent is not known yet
 
 Entropy = Callable[[int], bytes]
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A commit that was found correct and allowed. `state` is None when it takes our own seat
-    away."""
-
-    parent: bytes
-    committer: bytes
-    verdict: Verdict
-    handshake: Handshake
-    requested: frozenset[bytes]
-    state: EpochState | None
-
-
-@dataclass(slots=True)
-class Kept:
-    """A parent that is still heard, until `drop_at`."""
-
-    state: EpochState
-    drop_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A commit of ours that everybody must get."""
-
-    handshake: Handshake
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A commit settled: it leads from `before` to `after`, and we are there or further on."""
-
-    before: EpochState
-    after: EpochState
-    verdict: Verdict
-    handshake: Handshake
-    committer: bytes
-    requested: frozenset[bytes]  # references of the key packages that it added
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """The members settled a commit that takes our own seat away."""
-
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class CommitRefused:
-    """A commit was not taken up, with the reason; whom by, when that is known."""
-
-    committer: bytes | None
-    why: str
-
-
-Step = Offer | Moved | Removed | CommitRefused | SendNaming
 
 
 class Epochs:

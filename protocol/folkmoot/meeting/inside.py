@@ -12,7 +12,6 @@ from folkmoot.cells.picture_format import LANES
 from folkmoot.governance.evidence import ADMISSION_S, make_farewell, make_sponsor
 from folkmoot.meeting.context import UsageError
 from folkmoot.meeting.epoch_state import EpochState
-from folkmoot.meeting.epochs import CommitRefused, Moved, Offer, Removed
 from folkmoot.meeting.events import (
     EpochChanged,
     Left,
@@ -34,6 +33,7 @@ from folkmoot.meeting.records import (
 )
 from folkmoot.meeting.rooms import COUNCIL
 from folkmoot.meeting.save import Saved
+from folkmoot.meeting.steps import CommitRefused, Moved, Offer, Removed
 from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign
 
