@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 from folkmoot import mls
 from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
+from folkmoot.governance import PRESETS, Admission
 from folkmoot.meeting import events
 from folkmoot.meeting.records import Content, RecordKind
 from simulation.meeting_world import Member, World, agreed
@@ -245,3 +247,50 @@ def test_a_proposal_sent_as_content_is_not_stored() -> None:
     world.run(3)
     assert not ann.meeting._inside.epochs.current.group.stored_references()  # type: ignore[union-attr]
     assert agreed([ann, bob])
+
+
+def test_an_open_meeting_lets_everybody_in_without_asking() -> None:
+    world = World(15)
+    ann = world.found("Ann", replace(PRESETS["unremovable"], admission=Admission.OPEN))
+    ann.admits = False
+    world.run(0.5)
+    members = [ann]
+    for name in ("Bob", "Cy", "Dee"):
+        members.append(world.join(name, ann.meeting.invite_text()))
+    world.run_until(lambda: agreed(members), 30)
+    assert not any(one.of(events.Knocked) for one in members)
+
+
+def test_who_is_not_let_in_waits_outside_and_is_told_of_a_no() -> None:
+    world = World(16)
+    ann, bob = meet(world, "Ann", "Bob")
+    ann.admits = bob.admits = False
+    cy = world.join("Cy", ann.meeting.invite_text())
+    world.run(5)
+    (knock,) = ann.meeting.knocks()
+    assert knock.name == "Cy"
+    world.do(ann, lambda m: m.refuse(knock.knock, world.now))
+    world.run(5)
+    assert [one.why for one in cy.of(events.Refused)] == ["Somebody inside said no."]
+    assert cy.meeting.phase.value == "knocking"
+    world.do(bob, lambda m: m.admit(knock.knock, world.now))
+    world.run_until(lambda: agreed([ann, bob, cy]), 20)
+
+
+def test_nothing_is_said_before_who_invited_us_confirms() -> None:
+    world = World(17)
+    ann, bob = meet(world, "Ann", "Bob")
+    word = ann.meeting.invite_text()
+    world.set_link(ann, False)
+    world.run(4)
+    cy = world.join("Cy", word)
+    world.run_until(lambda: cy.meeting.phase.value == "in", 20)
+    speak(world, cy, 3)
+    world.run(4)
+    assert not cy.meeting.confirmed
+    assert not bob.of(events.FrameReceived)
+    world.set_link(ann, True)
+    world.run_until(lambda: cy.meeting.confirmed, 20)
+    speak(world, cy, 3)
+    world.run(4)
+    assert bob.of(events.FrameReceived)
