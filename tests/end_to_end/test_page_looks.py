@@ -24,9 +24,9 @@ DIALOGS = ("Safety code", "Invite somebody", "Connection and rules", "Devices", 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["wide", "narrow"])
-def test_looks_and_accessibility(scheme: Any, size: tuple[int, int], tmp_path: Path) -> None:
-    """Twelve tiles: nothing sticks out sideways. With axe-core beside the tests it judges each view
-    (`npm install --no-save --prefix tests/end_to_end axe-core`)."""
+def test_looks(scheme: Any, size: tuple[int, int], tmp_path: Path) -> None:
+    """Twelve tiles: nothing sticks out sideways. Accessibility is judged only where axe-core was
+    put beside the tests (`npm install --no-save --prefix tests/end_to_end axe-core`)."""
     folder = Path(os.environ.get("FOLKMOOT_ARTEFACTS", tmp_path))
     engine = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 

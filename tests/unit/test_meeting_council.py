@@ -59,15 +59,6 @@ def test_the_newest_of_a_kind_is_said_once() -> None:
     assert say_all(ada, bob) == []
 
 
-def test_what_is_no_longer_true_is_not_said() -> None:
-    ada, bob = council("ada"), council("bob")
-    ada.state(ItemKind.NAMING, b"1", b"\1")
-    ada.state(ItemKind.NAMING, b"2", b"\2")
-    ada.withdraw(ItemKind.NAMING, b"\1")
-    ada.withdraw(ItemKind.BEACON)
-    assert say_all(ada, bob) == [(ItemKind.NAMING, b"2")]
-
-
 def test_statements_that_wait_are_bounded() -> None:
     ada, bob = council("ada"), council("bob")
     for number in range(STATEMENTS_MAX + 5):

@@ -72,7 +72,7 @@ class Words:
         if kind == "confirmed" and self._invited:
             return Text("Who invited you has confirmed this meeting.", style="dim")
         if kind == "left":
-            return Text("You have left the meeting.", style="bold")
+            return Text(str(event.get("why") or "You have left the meeting."), style="bold")
         return None
 
 

@@ -78,7 +78,6 @@ class Session:
         self._snapshot_due = False
         self._last_touch = 0.0
         self._save_failed = False
-        self.left_why = ""
 
     # -- running
 
@@ -324,8 +323,9 @@ class Session:
                 self._publish(told)
         self._snapshot_due = True
         if isinstance(event, events.Left):
-            self.left_why = event.why
-            self._publish({"event": "left"})
+            # A farewell that nobody confirmed is said: who leaves should not believe it was heard.
+            well = event.why == events.LEFT_WELL
+            self._publish({"event": "left"} if well else {"event": "left", "why": event.why})
             self._left.set()
 
     def _announce(self, event: events.Event | None = None) -> None:

@@ -41,10 +41,6 @@ class Council:
         if len(self._statements) < STATEMENTS_MAX:
             self._statements[key] = item(kind, body)
 
-    def withdraw(self, kind: ItemKind, about: bytes = b"") -> None:
-        """What waits of this kind is no longer true."""
-        self._statements.pop(bytes((kind,)) + about, None)
-
     def publish(self, kind: RecordKind, body: bytes, wall_s: float) -> None:
         """Says something that must reach everyone."""
         record = encode_record(int(wall_s), kind, body)

@@ -152,6 +152,9 @@ class CharterDiffers:
     sentences: tuple[str, ...]
 
 
+LEFT_WELL = "You left the meeting."  # and the others know it, or there were none
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
     """We are out, properly or not; nothing more happens."""

@@ -13,6 +13,7 @@ from folkmoot.governance.evidence import ADMISSION_S, make_farewell, make_sponso
 from folkmoot.meeting.context import UsageError
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import (
+    LEFT_WELL,
     EpochChanged,
     Left,
     MemberIn,
@@ -258,7 +259,7 @@ class Inside(Hearing):
             return
         self.context.save(b"")
         if len(self.epochs.current.roster) == 1:
-            self.context.tell(Left("You left the meeting."))
+            self.context.tell(Left(LEFT_WELL))
             return
         if not self.online:
             self.context.tell(Left("You left the meeting; no relay was there to tell the others."))
@@ -283,7 +284,7 @@ class Inside(Hearing):
         assert self.departure_deadline is not None
         if self._farewell_taken and self.epochs.others_moved:
             self.departure_deadline = None
-            self.context.tell(Left("You left the meeting."))
+            self.context.tell(Left(LEFT_WELL))
         elif now >= self.departure_deadline:
             self.departure_deadline = None
             self.context.tell(Left("You left the meeting; nobody confirmed it."))
