@@ -236,7 +236,6 @@ def test_a_late_page_and_a_played_file_are_seen_soon_and_people_come_and_go(tmp_
             # Somebody goes, somebody else takes the same media sections, and again all is seen.
             two.bridge.member_removed("player")
             two.bridge.member_added("player again", "Player")
-            two.keys_of["player again"] = player.keyframe_wanted
             again = hashlib.sha256(b"player again").hexdigest()[:16]
 
             def carry_again(frame: EncodedFrame) -> None:
@@ -244,6 +243,7 @@ def test_a_late_page_and_a_played_file_are_seen_soon_and_people_come_and_go(tmp_
 
             await player.close()
             player = Player(source, loop=True)
+            two.keys_of["player again"] = player.keyframe_wanted
             player.start(carry_again, carry_again)
             async with asyncio.timeout(PATIENCE_S):
                 while [again, 640, 2] not in (await two.counts())["videos"]:
