@@ -211,7 +211,7 @@ def test_a_list_of_proposals(check: Check, make: Make) -> None:
     assert state_of(bob) == before
     # An honest committer does not make it either.
     if check not in (Check.PROPOSAL_UNKNOWN, Check.COMMIT_OWN_UPDATE):
-        refused(check, lambda: alice.commit(proposals, entropy=world.entropy))
+        refused(check, alice.commit, proposals, entropy=world.entropy)
 
 
 def test_an_update_must_change_its_key_and_be_made_as_one() -> None:
@@ -273,11 +273,11 @@ def test_what_is_kept_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "STORED_PROPOSALS_MAX", 2)
     for _ in range(2):
         alice.propose(alice.external_psk(b"id", world.entropy), entropy=world.entropy)
-    refused(Check.LIMIT, lambda: alice.propose(mls.Remove(BOB), entropy=world.entropy))
+    refused(Check.LIMIT, alice.propose, mls.Remove(BOB), entropy=world.entropy)
     for index in range(16):
         alice.update(entropy=world.entropy)
         assert len(alice._epoch.own_updates) == index + 1
-    refused(Check.LIMIT, lambda: alice.update(entropy=world.entropy))
+    refused(Check.LIMIT, alice.update, entropy=world.entropy)
     for index in range(1024):
         alice.add_psk(index.to_bytes(2, "big"), b"")
     refused(Check.LIMIT, alice.add_psk, b"one more", b"")

@@ -227,7 +227,7 @@ def test_the_last_epoch_has_no_successor() -> None:
     alice = world.create()
     epoch = alice._epoch
     epoch.context = replace(epoch.context, epoch=2**64 - 1)
-    refused(Check.EPOCH_EXHAUSTED, lambda: alice.commit(entropy=world.entropy))
+    refused(Check.EPOCH_EXHAUSTED, alice.commit, entropy=world.entropy)
 
 
 # External commits

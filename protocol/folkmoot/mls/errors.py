@@ -10,7 +10,10 @@ class UsageError(ValueError):
 
 
 class Check(enum.Enum):
-    """The checks by name: (number, section of RFC 9420, sentence). Numbers are never reused."""
+    """The checks by name: (number, section of RFC 9420, sentence). Numbers are never reused.
+
+    protocol/CHECKS.md lists them all with their tests, and what of the RFC each of them keeps.
+    """
 
     DECODE = (1, "§2.1", "the bytes do not decode")
     SUITE = (3, "§17.1", "a cipher suite that is not supported")
@@ -23,7 +26,6 @@ class Check(enum.Enum):
     SENDER = (22, "§6.1", "a sender that may not send this")
     SIGNATURE = (23, "§6.1", "a signature that does not verify")
     MEMBERSHIP_TAG = (24, "§6.2", "a membership tag that does not verify")
-    CONFIRMATION_TAG_MISSING = (25, "§6.1", "a commit without a tag, or a tag elsewhere")
     PUBLIC_APPLICATION = (26, "§6.2", "application data in a PublicMessage")
     PADDING = (27, "§6.3.1", "padding that is not zero")
     SENDER_DATA = (28, "§6.3.2", "sender data that do not open")
@@ -106,6 +108,7 @@ class Check(enum.Enum):
     EPOCH_EXHAUSTED = (260, "§12", "a group that has no epoch left")
     LIMIT = (261, "§12", "more than we are willing to keep")
     REINIT_DONE = (262, "§12.4.2", "a group that ended with a ReInit")
+    PROPOSALS_WAIT = (263, "§12.4", "application data while proposals wait for a commit")
 
     @property
     def number(self) -> int:

@@ -258,7 +258,10 @@ class Group:
         padding_bytes: int = 0,
         entropy: Entropy,
     ) -> bytes:
-        """Application data in a PrivateMessage; uses up a key of our own ratchet."""
+        """Application data in a PrivateMessage; uses up a key of our own ratchet.
+
+        Raises MlsError while proposals that were received or proposed wait for a commit (§12.4).
+        """
         return sending.seal(self._epoch, data, authenticated_data, padding_bytes, entropy)
 
     # Committing
