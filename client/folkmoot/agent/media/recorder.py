@@ -15,10 +15,10 @@ from pathlib import Path
 
 import av
 
-from folkmoot.agent.media import vp8
 from folkmoot.agent.media.clock import media_clock
 from folkmoot.agent.media.limiter import Limiter
 from folkmoot.agent.media.matroska import MatroskaFile, copy_voice
+from folkmoot.cells import vp8
 from folkmoot.cells.frames import EncodedFrame, MediaKind
 
 QUEUE_FRAMES_MAX = 4_096  # some 20 s of ten members; a disk slower than that loses frames
