@@ -170,7 +170,11 @@ def speak(world: World, member: Member, seconds: float) -> None:
     world.do(member, lambda m: m.microphone(True, world.now))
     for number in range(int(seconds * 50)):
         frame = EncodedFrame(
-            MediaKind.VOICE, Codec.OPUS, True, number * 20_000, (bytes([number % 251]) * 60,)
+            MediaKind.VOICE,
+            Codec.OPUS,
+            True,
+            number * 20_000,
+            (b"\x78" + bytes([number % 251]) * 59,),  # 20 ms by its first byte
         )
         world.at(world.now + number * 0.02, functools.partial(push_voice, world, member, frame))
 
@@ -185,7 +189,7 @@ def test_voice_is_heard_without_a_gap_while_members_come_and_go() -> None:
     world.do(bob, lambda m: m.leave(world.now))
     world.run(8)
     assert agreed([ann, cy, dee])
-    frames = [one.frame.payloads[0][0] for one in cy.of(events.FrameReceived)]
+    frames = [one.frame.payloads[0][1] for one in cy.of(events.FrameReceived)]
     assert frames == [number % 251 for number in range(600)]
 
 
@@ -201,7 +205,8 @@ def test_speaking_or_silent_a_member_sends_the_same_number_of_cells() -> None:
 
 
 def picture(number: int, key: bool) -> EncodedFrame:
-    payloads = tuple(bytes([0x10 if not n else 0]) + bytes([number % 256]) * 900 for n in range(2))
+    head = b"\x00\x00\x00\x9d\x01\x2a\x40\x01\xf0\x00" if key else b"\x01"  # 320 x 240
+    payloads = (b"\x10" + head + bytes([number % 256]) * 900, b"\0" + bytes([number % 256]) * 900)
     return EncodedFrame(MediaKind.CAMERA, Codec.VP8, key, number * 50_000, payloads)
 
 

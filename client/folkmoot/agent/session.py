@@ -24,6 +24,8 @@ from folkmoot.wire.lanes import Direction, LaneSlot
 HEARING_PERIOD_S = 1.0
 TOUCH_PERIOD_S = 30.0
 SUBSCRIBERS_MAX = 8
+# A snapshot holds the whole chat: what others send often must not make one each time.
+SNAPSHOT_PERIOD_S = 0.1
 LEAVE_TIMEOUT_S = 5.0
 NAME_WAIT_S = 5.0  # a newcomer's first beacon, with its name, comes within a second or two
 VOICE_BITRATE = 24_000
@@ -76,6 +78,8 @@ class Session:
         self._shown: dict[str, str] = {}  # members that the sinks know, and their names
         self._arriving: dict[bytes, float] = {}  # seats not announced yet, and until when
         self._snapshot_due = False
+        self._snapshot_from = 0.0  # when the next may be made
+        self._snapshot_timer: asyncio.TimerHandle | None = None
         self._last_touch = 0.0
         self._save_failed = False
 
@@ -107,8 +111,9 @@ class Session:
 
     async def close(self) -> None:
         """Ends without a word to anybody."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._snapshot_timer):
+            if timer is not None:
+                timer.cancel()
         self._left.set()
         links, self._links = self._links, None
         if links is not None:
@@ -210,6 +215,7 @@ class Session:
         except CommandError as error:
             self._publish({"event": "refused", "what": str(command.get("do")), "why": str(error)})
         self._snapshot_due = True
+        self._snapshot_from = 0.0  # what one does oneself shows at once
         self._pump()
 
     def _publish(self, event: Event) -> None:
@@ -244,9 +250,23 @@ class Session:
         finally:
             self._pumping = False
         if self._snapshot_due:
-            self._snapshot_due = False
-            self._publish(self.snapshot())
+            self._publish_snapshot()
         self._set_timer()
+
+    def _publish_snapshot(self) -> None:
+        now = self.now()
+        if now >= self._snapshot_from:
+            self._snapshot_due = False
+            self._snapshot_from = now + SNAPSHOT_PERIOD_S
+            self._publish(self.snapshot())
+        elif self._snapshot_timer is None:
+            loop = asyncio.get_running_loop()
+            self._snapshot_timer = loop.call_at(self._snapshot_from, self._on_snapshot_timer)
+
+    def _on_snapshot_timer(self) -> None:
+        self._snapshot_timer = None
+        if self._snapshot_due and self._links is not None:
+            self._publish_snapshot()
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from folkmoot.agreement import SendNaming
 from folkmoot.cells.frames import MediaKind
 from folkmoot.cells.picture_format import LANES
+from folkmoot.cells.playable import Fault
 from folkmoot.governance.evidence import ADMISSION_S, make_farewell, make_sponsor
 from folkmoot.meeting.context import UsageError
 from folkmoot.meeting.epoch_state import EpochState
@@ -22,6 +23,7 @@ from folkmoot.meeting.events import (
     RosterChanged,
 )
 from folkmoot.meeting.hearing import Hearing
+from folkmoot.meeting.names import tags
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.records import (
     Handshake,
@@ -106,14 +108,16 @@ class Inside(Hearing):
         self.save(now)
         for seat in step.verdict.joined:
             self.context.tell(MemberIn(seat))
+        marks = tags(names)
         if step.verdict.left and self._last_lock:
             # Who left cannot follow us; our naming in the old epoch tells it that it is out.
             self.laggards.say_there(step.before, [item(ItemKind.NAMING, self._last_lock)])
         self._last_lock = b""
         for seat in step.verdict.left:
-            self.context.tell(MemberOut(seat, names.get(seat, "somebody"), "left"))
+            name, tag = names.get(seat, "somebody"), marks.get(seat, "")
+            self.context.tell(MemberOut(seat, name, "left", tag))
         self.context.tell(EpochChanged(step.after.group.epoch, step.after.authenticator))
-        self.chat.retry(self.epochs.states())
+        self.chat.retry(self.epochs.states(), now)
         self._say_again(step.verdict.tick, now)
         if self.departure_deadline is not None:
             # Our leaf is another one if the commit was ours, and the farewell to the old one stale.
@@ -151,6 +155,8 @@ class Inside(Hearing):
         names = self.presence.names(self.name)
         for received in self.chat.take(names):
             self.context.tell(received)
+        while self.chat.floods:
+            self.media.blame(self.chat.floods.pop(), Fault.CHAT)
 
     # -- going and coming back
 
@@ -193,7 +199,7 @@ class Inside(Hearing):
         self.epochs.replace(state, now)
         self.follow(now)
         self.settle_in(now)
-        self.chat.retry(self.epochs.states())
+        self.chat.retry(self.epochs.states(), now)
         self._say_again(0, now)
 
     def rooms_changed(self, now: float) -> None:
