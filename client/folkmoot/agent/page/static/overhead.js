@@ -79,7 +79,7 @@ export class Notices {
     /** @type {["info"|"warning"|"shield", string][]} */
     const notices = [];
     if (!app.line.up) {
-      notices.push(["warning", "The Folkmoot program on this machine does not answer. Trying again …"]);
+      notices.push(["warning", "The Folkmoot program on this computer does not answer. Trying again …"]);
     } else if (relays.length && !relays.some((relay) => relay.up)) {
       notices.push([
         "warning",
@@ -136,14 +136,17 @@ export class Knocks {
     const key = JSON.stringify(knocks);
     if (key === this.key) return;
     this.key = key;
-    this.element.hidden = !knocks.length;
     const more = knocks.length - KNOCKS_SHOWN;
-    keepFocus(this.element, () =>
-      fill(
-        this.element,
-        ...knocks.slice(0, KNOCKS_SHOWN).map((knock) => knockRow(knock, meeting)),
-        more > 0 && button(plural(more, "more waits", "more wait"), () => meeting.showSide("people")),
-      ),
+    keepFocus(
+      this.element,
+      () =>
+        fill(
+          this.element,
+          ...knocks.slice(0, KNOCKS_SHOWN).map((knock) => knockRow(knock, meeting)),
+          more > 0 && button(plural(more, "more waits", "more wait"), () => meeting.showSide("people")),
+        ),
+      () => meeting.controls.people.element,
     );
+    this.element.hidden = !knocks.length;
   }
 }
