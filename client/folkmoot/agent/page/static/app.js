@@ -39,7 +39,7 @@ export class App {
     this.meter = new LevelMeter((level) => {
       this.level = level;
     });
-    this.toasts = h("div", { class: "toasts" });
+    this.toasts = h("div", { class: "toasts", role: "region", "aria-label": "Messages of Folkmoot" });
     document.body.append(this.toasts);
     this.devices.addEventListener("change", () => {
       this.meter.follow(this.phase === "in" ? this.devices.tracks.microphone : null);

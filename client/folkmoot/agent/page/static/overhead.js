@@ -75,7 +75,7 @@ export class Notices {
   /** @returns {["info"|"warning"|"shield", string][]} */
   #now() {
     const { app } = this.meeting;
-    const { members = [], relays = [], knocks = [], confirmed } = app.snapshot ?? {};
+    const { relays = [], confirmed } = app.snapshot ?? {};
     /** @type {["info"|"warning"|"shield", string][]} */
     const notices = [];
     if (!app.line.up) {
@@ -100,22 +100,28 @@ export class Notices {
     } else if (app.call.state === "failed") {
       notices.push(["warning", "Sound and picture were interrupted. Trying again …"]);
     }
-    if (members.length === 1 && !knocks.length && confirmed !== false) {
-      notices.push(["info", "You are the only one here. Invite somebody."]);
-    }
     return notices;
+  }
+
+  /** Nobody else is here, and nobody comes without an invite. */
+  #alone() {
+    const { members = [], knocks = [], confirmed } = this.meeting.app.snapshot ?? {};
+    return members.length === 1 && !knocks.length && confirmed !== false;
   }
 
   update() {
     const { silent } = this.meeting;
     const notices = this.#now();
-    const key = JSON.stringify([notices, silent]);
+    const alone = this.#alone();
+    const key = JSON.stringify([notices, silent, alone]);
     if (key === this.key) return;
     this.key = key;
+    const invite = () => button("Invite somebody", () => this.meeting.invite(), { icon: "invite" });
     const sound = () => button("Turn the sound on", () => this.meeting.unsilence(), { class: "primary" });
     fill(
       this.element,
       ...notices.map(([kind, text]) => note(kind, text)),
+      alone && note("info", "You are the only one here.", invite()),
       silent && note("info", "Your browser waits for a click before it plays sound. ", sound()),
     );
   }

@@ -7,6 +7,12 @@ import { button, charterList } from "./parts.js";
 import { cleanName, cleanText } from "./words.js";
 
 const UNHEARD_MS = 15_000;
+/** @type {Record<string, string>} */
+const QUIET = {
+  waiting: "Your microphone and camera send nothing while you wait.",
+  declined: "You heard and saw nothing of the meeting, and nothing of yours went into it but your name.",
+  rules: "You are not in before you agree, and nothing that you say or show is sent.",
+};
 
 export class Waiting {
   /** @param {import("./app.js").App} app */
@@ -14,13 +20,14 @@ export class Waiting {
     this.app = app;
     this.title = h("h1", { tabindex: "-1" });
     this.words = h("div", { class: "stack" });
-    this.status = h("p", { class: "quiet", role: "status" });
+    this.status = h("p", { role: "status" });
+    this.quiet = h("p", { class: "quiet small" });
     this.buttons = h("div", { class: "row" });
     this.mark = h("div", { class: "knocking", "aria-hidden": "true" }, emblem());
     this.element = h(
       "main",
       { class: "plain" },
-      h("div", { class: "plain-card" }, this.mark, this.title, this.words, this.status, this.buttons),
+      h("div", { class: "plain-card" }, this.mark, this.title, this.words, this.status, this.quiet, this.buttons),
     );
     this.kind = "";
     this.key = "";
@@ -51,6 +58,7 @@ export class Waiting {
       this.#draw(kind, name, rules, declined);
     }
     say(this.status, kind === "waiting" ? this.#state(snapshot) : "");
+    say(this.quiet, QUIET[kind]);
   }
 
   /**
@@ -67,7 +75,6 @@ export class Waiting {
     if (kind === "waiting") {
       this.#say("Waiting to be let in", [
         h("p", { class: "lead" }, "Those inside see your name: ", strong, "."),
-        h("p", { class: "quiet small" }, "Your microphone and camera send nothing while you wait."),
       ]);
       fill(this.buttons, this.#stop("Stop waiting"));
     } else if (kind === "declined") {
@@ -80,14 +87,12 @@ export class Waiting {
           strong,
           " is. You can ask who invited you, by telephone or another way. While this page is open you go on knocking, and anybody inside can still let you in.",
         ),
-        h("p", { class: "quiet small" }, "You heard and saw nothing of the meeting, and sent nothing into it but your name."),
       ]);
       fill(this.buttons, this.#stop("Stop knocking, and leave"));
     } else {
       this.#say("The rules have changed", [
         h("p", {}, "Since this invite was made, the rules of the meeting have changed. New are:"),
         charterList({ sentences: rules }),
-        h("p", { class: "quiet small" }, "You are not in before you agree. Nothing that you say or show is sent."),
       ]);
       fill(
         this.buttons,
