@@ -82,6 +82,9 @@ class Session:
         self._snapshot_timer: asyncio.TimerHandle | None = None
         self._last_touch = 0.0
         self._save_failed = False
+        # What a newcomer at the door knows: whether somebody inside heard the knock, who said no,
+        # and which rules are not those of the invite.
+        self._door: Event = {"heard": False, "declined": "", "rules": []}
 
     # -- running
 
@@ -206,12 +209,14 @@ class Session:
 
     def snapshot(self) -> Event:
         """Everything the page shows."""
-        return snapshot_of(self.meeting, self._relays_up, self.now())
+        return {**snapshot_of(self.meeting, self._relays_up, self.now()), "door": {**self._door}}
 
     def do(self, command: Event) -> None:
         """One command of the contract; what cannot be done answers with `refused`."""
         try:
             perform(self.meeting, command, self.now())
+            if command.get("do") == "accept_charter":
+                self._door["rules"] = []
         except CommandError as error:
             self._publish({"event": "refused", "what": str(command.get("do")), "why": str(error)})
         self._snapshot_due = True
@@ -335,6 +340,7 @@ class Session:
                 sink.keyframe_wanted()
             return
         self._sync_sinks()
+        self._note_door(event)
         if isinstance(event, events.MemberIn):
             self._arriving[event.seat] = self.now() + NAME_WAIT_S
         else:
@@ -347,6 +353,14 @@ class Session:
             well = event.why == events.LEFT_WELL
             self._publish({"event": "left"} if well else {"event": "left", "why": event.why})
             self._left.set()
+
+    def _note_door(self, event: events.Event) -> None:
+        if isinstance(event, events.Waiting):
+            self._door["heard"] = True
+        elif isinstance(event, events.Refused) and event.what == "admission":
+            self._door["declined"] = event.why
+        elif isinstance(event, events.CharterDiffers):
+            self._door["rules"] = list(event.sentences)
 
     def _announce(self, event: events.Event | None = None) -> None:
         """Says who came in, under their name: the commit that lets a newcomer in does not hold it.
