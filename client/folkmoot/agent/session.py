@@ -71,6 +71,8 @@ class Session:
         self._subscribers: list[Callable[[Event], None]] = []
         self._sinks: list[MediaSink] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self._pump_is_due = False
         self._left = asyncio.Event()
         self._pumping = False
         self._relays_up: dict[int, bool] = {}
@@ -133,7 +135,10 @@ class Session:
 
     def on_cells(self, handle: int, cells: Sequence[bytes]) -> None:
         self.meeting.receive(handle, cells, self.now())
-        self._pump()
+        if not self._pump_is_due:
+            # A relay's tick brings cells of several rooms at once: one round of the pump is enough.
+            self._pump_is_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
 
     def on_room(self, handle: int, is_open: bool, reason: str) -> None:
         self.meeting.room_changed(handle, is_open, self.now())
@@ -241,6 +246,7 @@ class Session:
 
     def _pump(self) -> None:
         """Does all that the machine asks for, tells all that happened, and sets the next timer."""
+        self._pump_is_due = False
         if self._pumping or self._links is None:
             return
         self._pumping = True
@@ -274,11 +280,14 @@ class Session:
             self._publish_snapshot()
 
     def _set_timer(self) -> None:
+        due = self.meeting.next_timer()
         if self._timer is not None:
+            if due == self._timer_due:
+                return
             self._timer.cancel()
             self._timer = None
-        due = self.meeting.next_timer()
         if due is not None and self._links is not None:
+            self._timer_due = due
             self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)
 
     def _on_timer(self) -> None:

@@ -41,6 +41,10 @@ from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign
 
 CHECK_EVERY_S = 0.5
+# How long the group waits to be looked after when it asked for no earlier moment. Media wakes us
+# many times as often, and who is present, what is pending and which round it is do not change with
+# every cell.
+GROUP_EVERY_S = 0.1
 FAREWELL_WAIT_S = 4.0  # for somebody to commit our farewell; then we go all the same
 NOBODY_S = 3.0  # with the 5 s after which somebody is away: long after a relay's restart
 FAREWELL_EVERY_S = 0.5
@@ -58,6 +62,7 @@ class Inside(Hearing):
     _farewell_at: float = 0.0
     _last_lock: bytes = b""  # our naming in the current epoch, once locked
     _farewell_taken: bool = False  # a commit with it was offered
+    _group_at: float = 0.0  # when the epochs are looked after at the latest
 
     # -- acting
 
@@ -303,12 +308,10 @@ class Inside(Hearing):
     def handle_timer(self, now: float) -> None:
         if self.departure_deadline is not None:
             self._depart(now)
-        self.epochs.set_online(self.online, now)
-        before = {one.authenticator for one in self.epochs.states()}
-        self.epochs.handle_timer(now)
-        self.act(now)
-        if before != {one.authenticator for one in self.epochs.states()}:
-            self.listen_anew()
+        due = self.epochs.next_timer()
+        if now >= self._group_at or (due is not None and now >= due):
+            self._group_at = now + GROUP_EVERY_S
+            self._look_after_group(now)
         if now >= self._check_at:
             self._check_at = now + CHECK_EVERY_S
             if self.presence.changed(now):
@@ -324,6 +327,14 @@ class Inside(Hearing):
             wanted = KeyFrameWanted(seat, LANES[kind].stream)
             self.council.state(ItemKind.KEY_FRAME_WANTED, wanted.encode(), wanted.encode())
         self.entrance.handle_timer(now)
+
+    def _look_after_group(self, now: float) -> None:
+        self.epochs.set_online(self.online, now)
+        before = {one.authenticator for one in self.epochs.states()}
+        self.epochs.handle_timer(now)
+        self.act(now)
+        if before != {one.authenticator for one in self.epochs.states()}:
+            self.listen_anew()
 
     def next_timer(self) -> float:
         times = [self.beacons.next_timer(), self._check_at, self._council_pacer.next_timer()]

@@ -280,7 +280,9 @@ class MediaPlane:
 
     def _open(self, relay: int, lane: LaneId, cell: bytes) -> tuple[_EpochMedia, Opened] | None:
         for held in self._order:
-            duplicates = held.filters.setdefault(lane, DuplicateFilter())
+            duplicates = held.filters.get(lane)
+            if duplicates is None:
+                duplicates = held.filters[lane] = DuplicateFilter()
             epoch = held.state.group.epoch
             own = held.state.own_leaf
 
@@ -304,7 +306,9 @@ class MediaPlane:
         except DecodeError:
             self.blame(author.seat, Fault.SOUND)
             return
-        receiver = self._voices.setdefault(author.seat, VoiceReceiver())
+        receiver = self._voices.get(author.seat)
+        if receiver is None:
+            receiver = self._voices[author.seat] = VoiceReceiver()
         self._deliver(author.seat, receiver.receive(cell, opened.epoch, now), now)
 
     def _receive_picture(
