@@ -36,11 +36,17 @@ class Insider:
     def _secrets(self) -> SecretTree:
         """The secret tree as the epoch's saved state holds it, so that keys serve again."""
         return codec.decode(
-            lambda reader: SecretTree.read(self.epoch.suite, reader), self.epoch.secret_tree.encode()
+            lambda reader: SecretTree.read(self.epoch.suite, reader),
+            self.epoch.secret_tree.encode(),
         )
 
     def send(
-        self, body: Content, *, public: bool, authenticated_data: bytes = b"", tag: bytes = bytes(32)
+        self,
+        body: Content,
+        *,
+        public: bool,
+        authenticated_data: bytes = b"",
+        tag: bytes = bytes(32),
     ) -> bytes:
         """A message with any content, signed; a commit's confirmation tag is `tag`."""
         epoch = self.epoch
@@ -49,7 +55,9 @@ class Insider:
         content = FramedContent(context.group_id, context.epoch, sender, authenticated_data, body)
         return self.send_content(content, public=public, tag=tag)
 
-    def send_content(self, content: FramedContent, *, public: bool, tag: bytes = bytes(32)) -> bytes:
+    def send_content(
+        self, content: FramedContent, *, public: bool, tag: bytes = bytes(32)
+    ) -> bytes:
         """A message with any frame, signed by us."""
         epoch = self.epoch
         wire_format = PUBLIC_MESSAGE if public else PRIVATE_MESSAGE
@@ -81,9 +89,7 @@ class Insider:
         )
         sealed = suite.aead_seal(data_key, data_nonce, frame.sender_data_aad(), sender_data)
         return encode_message(
-            PrivateMessage(
-                context.group_id, context.epoch, content_type, b"", sealed, ciphertext
-            )
+            PrivateMessage(context.group_id, context.epoch, content_type, b"", sealed, ciphertext)
         )
 
     def sender_data(self, content_type: int) -> bytes:

@@ -108,9 +108,7 @@ class MeetingInsider:
         except codec.DecodeError:
             return None
         evidence = CommitEvidence(self.wall_s, ()).encode()
-        return self.handshake(
-            self._mls.send(commit, public=False, authenticated_data=evidence)
-        )
+        return self.handshake(self._mls.send(commit, public=False, authenticated_data=evidence))
 
     def commit(self, data: bytes) -> Said | None:
         """A commit with any evidence and any proposals, made with our own checks switched off, so

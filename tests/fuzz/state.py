@@ -1,5 +1,5 @@
-"""Machines copied and compared whole, so that every input meets the same state, and what was refused
-is seen to have left none of it changed."""
+"""Machines copied and compared whole, so that every input meets the same state, and what was
+refused is seen to have left none of it changed."""
 
 from __future__ import annotations
 

@@ -37,7 +37,9 @@ WALL_S = 1_800_000_000.0
 
 
 def voice_frame(number: int) -> EncodedFrame:
-    return EncodedFrame(MediaKind.VOICE, Codec.OPUS, True, 20_000 * number, (bytes((number,)) * 60,))
+    return EncodedFrame(
+        MediaKind.VOICE, Codec.OPUS, True, 20_000 * number, (bytes((number,)) * 60,)
+    )
 
 
 def picture_frame(number: int, size: int, *, key: bool) -> EncodedFrame:
@@ -426,7 +428,6 @@ class Reliable(Target[SimpleNamespace]):
         log: RecordLog = state.log
         assert sum(len(one) for one in log.records()) == log.size
         assert held_bytes(state.scheduler) < 256 << 10
-
 
 
 TARGETS = (

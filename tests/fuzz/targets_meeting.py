@@ -14,10 +14,9 @@ from folkmoot.governance import EXTENSION_TYPE
 from folkmoot.governance.evidence import CommitEvidence, Readmission
 from folkmoot.meeting import Meeting, events
 from folkmoot.meeting.door import Claim, Knock, WelcomeAnswer, _encode_answer, public_of
-from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.meeting import Phase
 from folkmoot.meeting.records import Beacon, Chat, ItemKind, KeyFrameWanted, Showing, item
-from folkmoot.meeting.save import Saved
+from folkmoot.meeting.save import CHECKSUM_BYTES, Saved, _checksum
 from folkmoot.meeting.secrets import EXTENSION_TYPE as SECRETS_TYPE
 from folkmoot.mls import Group
 from folkmoot.mls.framing import PublicMessage
@@ -27,142 +26,18 @@ from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign
 from folkmoot.wire.lanes import LaneSlot
 from fuzz.meeting_insider import MeetingInsider, Said
-from fuzz.state import copy_of, fingerprint, held_bytes
+from fuzz.meeting_scene import HONEST, Scene, Side
+from fuzz.state import fingerprint, held_bytes
 from fuzz.target import BrokenPromise, Target, script, steps
 from fuzz.targets_cells import picture_frame, picture_plaintexts, voice_plaintexts
 from fuzz.targets_meeting_words import ANSWERS
-from simulation.meeting_world import WALL_S, Member, World, agreed
+from simulation.meeting_world import WALL_S
 
-HONEST = "from Cy"
 HELD_BYTES_MAX = 4 << 20
-TURNS_MAX = 500
 # Caches of keys, filled by the first cell of a lane; buckets that empty with each look.
 CACHES = frozenset(
     {"_looks", "_looked_at", "_lanes", "_senders", "keys", "authors", "filters", "_invite_cache"}
 )
-Arrival = tuple[LaneSlot, list[bytes]]
-
-
-class Scene:
-    """Ann, Bob and Cy in one epoch, Bob's camera on, Dee at the door; made once."""
-
-    _made: Scene | None = None
-
-    def __init__(self) -> None:
-        self.world = world = World(4)
-        ann = world.found("Ann")
-        ann.admits = False
-        world.run(0.5)
-        word = ann.meeting.invite_text()
-        self.ann, self.bob = ann, self._let_in(ann, word, "Bob")
-        self.cy = self._let_in(ann, word, "Cy")
-        world.do(self.bob, lambda meeting: meeting.show(MediaKind.CAMERA, True, world.now))
-        world.run(3)
-        self.bob.admits = self.cy.admits = False
-        self.dee = world.join("Dee", word)
-        world.run(1.3)
-        assert ann.meeting.knocks()
-        self.now = world.now
-        self.invite = Invite.parse(word)
-        self.frozen = self.copy(ann.meeting)
-        self.knocking = self.copy(self.dee.meeting)
-        pin = world.relays[0].address.pin
-        self.insider = MeetingInsider(self.copy(self.bob.meeting), pin, int(WALL_S + self.now))
-        self.honest = self._record_honest()
-
-    def _let_in(self, ann: Member, word: str, name: str) -> Member:
-        world = self.world
-        member = world.join(name, word)
-        ann.admits = True
-        everybody = [ann, *([self.bob] if name == "Cy" else []), member]
-        world.run_until(lambda: agreed(everybody), 20)
-        ann.admits = False
-        world.run(1)
-        return member
-
-    def _record_honest(self) -> list[Arrival]:
-        """What Ann hears while Cy says something."""
-        heard: list[Arrival] = []
-        ann, receive = self.ann.meeting, self.ann.meeting.receive
-
-        def spy(room: int, cells: Sequence[bytes], now: float) -> None:
-            wanted = ann._context.rooms.lookup(room)
-            if wanted is not None:
-                heard.append((wanted.lane.slot, list(cells)))
-            receive(room, cells, now)
-
-        ann.receive = spy  # type: ignore[method-assign]
-        self.world.do(self.cy, lambda meeting: meeting.chat(HONEST, self.world.now))
-        told = self.ann.of(events.ChatReceived)
-        self.world.run_until(lambda: any(one.text == HONEST for one in told_now(self.ann)), 10)
-        assert not any(one.text == HONEST for one in told)
-        return heard
-
-    def copy(self, meeting: Meeting) -> Meeting:
-        """A copy with chance of its own, equal each time."""
-        return copy_of(meeting, {id(self.world): SimpleNamespace(random=random.Random(1))})
-
-    @classmethod
-    def get(cls) -> Scene:
-        if cls._made is None:
-            cls._made = cls()
-        return cls._made
-
-
-def told_now(member: Member) -> list[events.ChatReceived]:
-    return member.of(events.ChatReceived)
-
-
-class Side:
-    """One copy of a meeting, driven: rooms that it wants are open at once."""
-
-    def __init__(self, meeting: Meeting, now: float) -> None:
-        self.meeting = meeting
-        self.now = now
-        self.told: list[events.Event] = []
-        self.saved = b""
-        self.pump()
-
-    def pump(self) -> None:
-        for _ in range(TURNS_MAX):
-            action = self.meeting.next_outgoing()
-            if isinstance(action, events.OpenRoom):
-                self.meeting.room_changed(action.room, True, self.now)
-            elif isinstance(action, events.Save):
-                self.saved = action.data
-            if action is not None:
-                continue
-            event = self.meeting.next_event()
-            if event is None:
-                return
-            self.told.append(event)
-        raise BrokenPromise("the machine always wants something more")
-
-    def room(self, slot: LaneSlot) -> int:
-        rooms = self.meeting._context.rooms
-        found = [
-            handle
-            for handle in rooms._rooms
-            if (wanted := rooms.lookup(handle)) is not None and wanted.lane.slot is slot
-        ]
-        return found[0] if found else 0
-
-    def receive(self, said: Said | None) -> None:
-        if said is not None:
-            self.meeting.receive(self.room(said[0]), said[1], self.now)
-            self.pump()
-
-    def pass_time(self, seconds: float) -> None:
-        end = self.now + seconds
-        for _ in range(TURNS_MAX):
-            due = self.meeting.next_timer()
-            if due is None or due > end:
-                self.now = end
-                return
-            self.now = max(self.now, due)
-            self.meeting.handle_timer(self.now)
-            self.pump()
-        raise BrokenPromise("a timer that is due for ever")
 
 
 class OutsideCells(Target[Side]):
@@ -278,7 +153,9 @@ class Insider(_Inside):
         assert not isinstance(message.content.body, bytes)
         body = message.content.body.encode()
         claim = Claim(
-            state.authenticator, Readmission(one.seat, hash_of[one.seat], b"r" * 32, b"g" * 64), True
+            state.authenticator,
+            Readmission(one.seat, hash_of[one.seat], b"r" * 32, b"g" * 64),
+            True,
         )
         bundle = mls.create_key_package(
             1, b"n" * 16, random.Random(3).randbytes, extension_types=(EXTENSION_TYPE,)
@@ -458,7 +335,8 @@ class Newcomer(Target[Side]):
 
 
 class Restored(Target[SimpleNamespace]):
-    """A saved seat whose file is torn: it is refused, or the seat can be taken up."""
+    """A saved seat whose file is torn: it is refused, or the seat can be taken up. The input is the
+    file without its checksum, which is made right: else nothing behind it would be reached."""
 
     name = "meeting.saved"
     refusals = (codec.DecodeError, mls.MlsError)
@@ -471,15 +349,22 @@ class Restored(Target[SimpleNamespace]):
         self.scene = Scene.get()
 
     def seeds(self) -> Sequence[bytes]:
-        return [self.scene.ann.saved]
+        return [self.scene.ann.saved[:-CHECKSUM_BYTES]]
 
     def begin(self) -> SimpleNamespace:
         return SimpleNamespace()
 
     def feed(self, state: SimpleNamespace, data: bytes) -> bool:
         now = self.scene.now + 5
+        if data != self.seeds()[0]:
+            try:
+                Saved.decode(data + bytes(CHECKSUM_BYTES))
+            except codec.DecodeError:
+                pass
+            else:
+                raise BrokenPromise("a spoilt file was taken")
         meeting = Meeting.restore(
-            Saved.decode(data),
+            Saved.decode(data + _checksum(data)),
             name=None,
             now=now,
             wall_s=WALL_S + now,

@@ -81,7 +81,7 @@ class CharterFile(Decoder):
 
     def make_seeds(self) -> Sequence[bytes]:
         return [
-            b"admission=sponsor\nelectors=everyone\nremoval=more than 2/3\namendment=3/4\nlineage=1",
+            b"admission=sponsor\nelectors=vouched\nremoval=more than 2/3\namendment=3/4\nlineage=1",
             b"admission=open\nelectors=vouched\nremoval=never\namendment=at least 7/8\nlineage=0",
         ]
 
@@ -344,7 +344,12 @@ class Names(Decoder):
     calls = (2_000, 60)
 
     def make_seeds(self) -> Sequence[bytes]:
-        names = ("Anna Maria", "А́nna\u202e", "ﬃ\u3164 x\u0301", "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"))
+        names = (
+            "Anna Maria",
+            "\u0410\u0301nna\u202e",
+            "ﬃ\u3164 x\u0301",
+            "\U0001f600",
+        )
         return [name.encode() for name in names]
 
     def decode(self, data: bytes) -> object:

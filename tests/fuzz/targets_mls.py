@@ -2,84 +2,30 @@
 
 from __future__ import annotations
 
-import random
 from abc import abstractmethod
 from collections.abc import Sequence
 
 from folkmoot import mls
 from folkmoot.mls import key_schedule
-from folkmoot.mls.commit import Commit, ProposalRef
+from folkmoot.mls.commit import Commit, HPKECiphertext, ProposalRef
 from folkmoot.mls.framing import APPLICATION, COMMIT, PROPOSAL, PublicMessage
+from folkmoot.mls.joining import open_welcome
 from folkmoot.mls.message import decode_message, encode_message
 from folkmoot.mls.proposals import encode_proposal, read_proposal
 from folkmoot.mls.psk import PreSharedKeyID
 from folkmoot.mls.tree import RatchetTree
 from folkmoot.mls.welcome import EncryptedGroupSecrets, GroupSecrets, Welcome
-from folkmoot.mls.commit import HPKECiphertext
-from folkmoot.mls.joining import open_welcome
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
 from fuzz.insider import Insider
+from fuzz.mls_parts import Parts, entropy
 from fuzz.state import copy_of
 from fuzz.target import BrokenPromise, Decoder, Target
-from unit.mls_groups import CUSTOM_EXTENSION, CUSTOM_PROPOSAL, World, disobedient, trio
+from unit.mls_groups import disobedient
 
-SUITE = mls.SUITE_X25519_AES128
 # A message may make us step a ratchet 1,024 times, and every tree node costs some hashes.
 GROUP_CALLS = (60_000, 60)
 GROUP_MEMORY = (512 << 10, 64)
-
-
-def entropy() -> mls.group.Entropy:
-    """The same chance for every input."""
-    return random.Random(7).randbytes
-
-
-class Parts:
-    """A group of three, one bundle of a fourth, and what was sent in it; made once."""
-
-    _made: Parts | None = None
-
-    def __init__(self) -> None:
-        self.world: World = trio(SUITE)
-        for group in self.world.groups.values():
-            group.add_psk(b"known", b"psk")
-        self.alice, self.bob = self.world.groups["alice"], self.world.groups["bob"]
-        self.carol = self.world.groups["carol"]
-        self.dave = self.world.bundle("dave")
-        package = self.dave.key_package
-        chance = self.world.entropy
-        self.proposals: list[mls.Proposal] = [
-            mls.Add(package),
-            mls.Remove(2),
-            self.bob.update(entropy=chance),
-            self.bob.external_psk(b"known", chance),
-            mls.ReInit(b"another", 2, (mls.Extension(CUSTOM_EXTENSION, b"z"),)),
-            mls.GroupContextExtensions([mls.RequiredCapabilities((CUSTOM_EXTENSION,)).extension()]),
-            mls.Custom(CUSTOM_PROPOSAL, b"x"),
-            mls.ExternalInit(bytes(32)),
-        ]
-        bob = copy_of(self.bob)
-        options: list[list[mls.Proposal]] = [
-            [],
-            [self.proposals[0], self.proposals[6]],
-            [self.proposals[1], self.proposals[5]],
-            [self.proposals[3]],
-        ]
-        self.commits = [bob.commit(one, public=True, entropy=chance).message for one in options]
-        self.private = bob.commit(options[1], entropy=chance).message
-        self.proposal = bob.propose(mls.Remove(2), entropy=chance)
-        self.sealed = bob.seal(b"hello", entropy=chance)
-        created = copy_of(self.alice).commit(options[1], entropy=chance)
-        assert created.welcome is not None
-        self.welcome = created.welcome
-        self.info = self.alice.group_info()
-
-    @classmethod
-    def get(cls) -> Parts:
-        if cls._made is None:
-            cls._made = cls()
-        return cls._made
 
 
 class Message(Decoder):
@@ -205,9 +151,7 @@ class _Lying(Join):
 
     def _seal(self, info: bytes, secrets: bytes) -> bytes:
         suite, opened = self._suite, self._opened
-        secret = key_schedule.welcome_secret(
-            suite, opened.secrets.joiner_secret, opened.psk_secret
-        )
+        secret = key_schedule.welcome_secret(suite, opened.secrets.joiner_secret, opened.psk_secret)
         key, nonce = key_schedule.welcome_key_and_nonce(suite, secret)
         sealed = suite.aead_seal(key, nonce, b"", info)
         kem, ciphertext = suite.encrypt_with_label(
@@ -428,9 +372,13 @@ class Lies(_InGroup):
         flags = data[0] if data else 0
         try:
             with disobedient():
-                message = copy_of(self.parts.bob).commit(
-                    items, public=bool(flags & 1), force_path=bool(flags & 2), entropy=entropy()
-                ).message
+                message = (
+                    copy_of(self.parts.bob)
+                    .commit(
+                        items, public=bool(flags & 1), force_path=bool(flags & 2), entropy=entropy()
+                    )
+                    .message
+                )
         except Exception:  # who lies so badly that he trips over it harms nobody
             return False
         verdicts = set()
