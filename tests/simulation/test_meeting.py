@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 
+import pytest
+
 from folkmoot import mls
 from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 from folkmoot.governance import PRESETS, Admission
-from folkmoot.meeting import events
+from folkmoot.meeting import events, records
 from folkmoot.meeting.records import Content, RecordKind
 from simulation.meeting_world import Member, World, agreed
 
@@ -299,3 +301,18 @@ def test_nothing_is_said_before_who_invited_us_confirms() -> None:
     speak(world, cy, 3)
     world.run(4)
     assert bob.of(events.FrameReceived)
+
+
+def test_a_commit_that_no_record_holds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused with a sentence, and the meeting goes on: the agent used to end there."""
+    world = World(31)
+    ann, bob = meet(world, "Ann", "Bob")
+    monkeypatch.setattr(records, "HANDSHAKE_BYTES_MAX", 500)
+    cy = world.join("Cy", ann.meeting.invite_text())
+    world.run(10)
+    refused = [one.why for one in (*ann.of(events.Refused), *bob.of(events.Refused))]
+    assert any("fits no record" in why for why in refused)
+    assert cy.meeting.phase.value == "knocking"
+    assert agreed([ann, bob])
+    say(world, ann, "still here")
+    world.run_until(lambda: "still here" in texts(bob), 10)

@@ -104,6 +104,9 @@ class Meeting(Looking):
         Raises MlsError when the saved state is damaged."""
         group = mls.Group.load(saved.group)
         state = EpochState(group, saved.secrets)
+        entry = state.entry_of(saved.seat)
+        if entry is None or entry.leaf != group.own_leaf:
+            raise mls.StateError(mls.Check.SAVED_STATE, "of another seat")
         context = make_context(
             group.group_id,
             saved.seat,
