@@ -21,7 +21,7 @@ import threading
 import time
 import traceback
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,13 +88,13 @@ def _test(held: Target[Any], findings: Findings) -> Callable[[bytes], None]:
 
 def _run_guided(options: argparse.Namespace, folder: Path, corpus: Path) -> None:
     """In a process of its own, which ends with it."""
-    name, module = options.target[0], options.module
+    name = options.target[0]
     atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["folkmoot"]):
         from fuzz.registry import starts, target
 
-        held = target(name, module)
-    for data in starts(name, module):
+        held = target(name)
+    for data in starts(name):
         (corpus / f"start-{zlib.crc32(data):08x}").write_bytes(data)
     arguments = [
         sys.argv[0],
@@ -115,10 +115,10 @@ def _run_blind(options: argparse.Namespace, folder: Path) -> None:
     from fuzz.mutation import wounded
     from fuzz.registry import starts, target
 
-    name, module = options.target[0], options.module
+    name = options.target[0]
     chance = random.Random(options.seed)
-    seeds = starts(name, module)
-    test = _test(target(name, module), Findings(name, folder))
+    seeds = starts(name)
+    test = _test(target(name), Findings(name, folder))
     end, count = time.monotonic() + options.seconds, 0
     for data in seeds:
         test(data)
@@ -133,12 +133,11 @@ def _run_blind(options: argparse.Namespace, folder: Path) -> None:
 class Watched:
     """One target's process, its lines read as they come."""
 
-    def __init__(self, name: str, module: str, options: argparse.Namespace) -> None:
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
         self.name = name
         self.inputs = self.coverage = self.features = self.findings = 0
         self._shown_at = time.monotonic()
         command = [sys.executable, "-m", "tests.fuzz", "--child", "--target", name]
-        command += ["--module", module]
         command += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
         command += ["--work", str(options.work), *(["--blind"] if options.blind else [])]
         pipe = subprocess.PIPE
@@ -184,17 +183,15 @@ class Watched:
         )
 
 
-def _run_all(places: Mapping[str, str], options: argparse.Namespace) -> int:
-    """`places`: targets, and the module of each."""
+def _run_all(names: Sequence[str], options: argparse.Namespace) -> int:
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for name in places:
+    for name in names:
         waiting.put(name)
     done: list[tuple[Watched, int]] = []
 
     def work() -> None:
         while not waiting.empty():
-            name = waiting.get()
-            watched = Watched(name, places[name], options)
+            watched = Watched(waiting.get(), options)
             done.append((watched, watched.watch()))
 
     workers = [threading.Thread(target=work) for _ in range(options.jobs)]
@@ -239,7 +236,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="the targets, and what each is")
     parser.add_argument("--replay", nargs=2, metavar=("TARGET", "HEX"), help="hex, or a file of it")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--module", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -261,23 +257,19 @@ def main() -> int:
         return _replay(*options.replay)
     from fuzz.registry import kinds
 
-    every = kinds()
+    every = {}
+    for prefix in options.target or [""]:
+        every.update(kinds(prefix))
     if options.list:
         for name, kind in every.items():
             print(f"{name:<26} {' '.join((kind.__doc__ or '').split())}")
         return 0
-    wanted = tuple(options.target) or ("",)
-    places = {
-        name: kind.__module__.removeprefix("fuzz.")
-        for name, kind in every.items()
-        if name.startswith(wanted)
-    }
-    if not places:
+    if not every:
         print(f"There is no such target: {', '.join(options.target)}", file=sys.stderr)
         return 2
     if options.blind:
         print("Without atheris: valid inputs with random wounds, not guided by coverage.")
-    return _run_all(places, options)
+    return _run_all(list(every), options)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class OutsideCells(Target[Side]):
     name = "meeting.outsider"
     calls = (60_000, 60)
     memory = (512 << 10, 64)
-    examples = 40
+    examples = 60
 
     def __init__(self) -> None:
         self.scene = Scene.get()
@@ -79,7 +79,7 @@ class _Inside(Target[Side]):
     bytes_max = 5_000
     calls = (400_000, 200)
     memory = (4 << 20, 400)
-    examples = 40
+    examples = 60
 
     def __init__(self) -> None:
         self.scene = Scene.get()
@@ -242,7 +242,7 @@ class Newcomer(Target[Side]):
     bytes_max = 4_000
     calls = (300_000, 200)
     memory = (4 << 20, 400)
-    examples = 40
+    examples = 60
 
     def __init__(self) -> None:
         self.scene = Scene.get()
@@ -343,7 +343,7 @@ class Restored(Target[SimpleNamespace]):
     bytes_max = 12_000
     calls = (400_000, 100)
     memory = (4 << 20, 200)
-    examples = 40
+    examples = 60
 
     def __init__(self) -> None:
         self.scene = Scene.get()
