@@ -15,8 +15,7 @@ CORPUS = Path(__file__).parent / "corpus"
 # Where targets are, by the first part of their names.
 MODULES = {
     "wire": "targets_wire",
-    "relay": "targets_wire",
-    "link": "targets_wire",
+    "relay": "targets_relay_http",
     "mls": "targets_mls",
     "sframe": "targets_cells",
     "cells": "targets_cells",
