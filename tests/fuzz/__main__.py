@@ -212,7 +212,8 @@ def _replay(name: str, what: str) -> int:
     from fuzz.registry import target
     from fuzz.target import BrokenPromise, run
 
-    text = Path(what).read_text(encoding="utf-8") if Path(what).exists() else what
+    is_hex = re.fullmatch(r"[0-9a-fA-F]*", what) is not None
+    text = what if is_hex else Path(what).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     for line in lines:
         try:

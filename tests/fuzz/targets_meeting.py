@@ -90,7 +90,7 @@ class _Inside(Target[Side]):
         return Side(self.scene.copy(self.scene.frozen), self.scene.now)
 
     def check(self, state: Side, data: bytes) -> None:
-        state.pass_time(1.0)
+        state.pass_time(0.25)
         meeting = state.meeting
         assert meeting.phase is Phase.IN, "no longer in the meeting"
         seats = {one.seat for one in meeting._inside.epochs.current.roster}  # type: ignore[union-attr]
@@ -327,7 +327,7 @@ class Newcomer(Target[Side]):
         return self.insider.answer(_encode_answer(answer), self._answer_key)
 
     def check(self, state: Side, data: bytes) -> None:
-        state.pass_time(3.0)
+        state.pass_time(1.5)
         assert state.meeting.phase in (Phase.KNOCKING, Phase.IN)
         state.meeting.roster(state.now)
         state.meeting.invite_text()

@@ -27,7 +27,7 @@ from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.link import LinkMachine
 from folkmoot.wire.relay_core import RelayCore
 from fuzz.mutation import wounded
-from fuzz.registry import starts, target
+from fuzz.registry import CORPUS, starts, target
 from fuzz.state import copy_of, fingerprint, held_bytes
 from fuzz.target import BrokenPromise, Decoder, Target, run
 
@@ -299,8 +299,11 @@ def test_the_command_runs_and_replays(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1 targets" in ran.stdout
     assert "0 findings" in ran.stdout
-    replayed = command("--replay", "wire.from_agent", "02", work=tmp_path)
-    assert (replayed.returncode, replayed.stdout) == (0, "wire.from_agent: taken\n")
+    for what in ("02", "02" + "00" * 300, str(CORPUS / "meeting.saved.hex")):
+        name = "meeting.saved" if "." in what else "wire.from_agent"
+        replayed = command("--replay", name, what, work=tmp_path)
+        assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+        assert set(replayed.stdout.split("\n")) <= {f"{name}: taken", f"{name}: refused", ""}
     assert command("--target", "nothing", work=tmp_path).returncode == 2
 
 
