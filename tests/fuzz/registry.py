@@ -24,6 +24,7 @@ MODULES = {
     "door": "targets_meeting_words",
     "words": "targets_meeting_words",
     "meeting": "targets_meeting",
+    "coming": "targets_coming",
     "agent": "targets_agent",
     "media": "targets_media",
 }

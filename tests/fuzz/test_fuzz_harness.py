@@ -265,7 +265,7 @@ def _no_checksum(patch: Patch) -> None:
         ("meeting.insider", _unread_chat),
         ("meeting.insider", _naming_raises),
         ("meeting.outsider", _outsider_is_counted),
-        ("meeting.saved", _no_checksum),
+        ("coming.saved", _no_checksum),
     ],
 )
 def test_a_check_taken_out_of_the_product_is_noticed(
@@ -299,8 +299,8 @@ def test_the_command_runs_and_replays(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1 targets" in ran.stdout
     assert "0 findings" in ran.stdout
-    for what in ("02", "02" + "00" * 300, str(CORPUS / "meeting.saved.hex")):
-        name = "meeting.saved" if "." in what else "wire.from_agent"
+    for what in ("02", "02" + "00" * 300, str(CORPUS / "coming.saved.hex")):
+        name = "coming.saved" if "." in what else "wire.from_agent"
         replayed = command("--replay", name, what, work=tmp_path)
         assert replayed.returncode == 0, replayed.stdout + replayed.stderr
         assert set(replayed.stdout.split("\n")) <= {f"{name}: taken", f"{name}: refused", ""}
