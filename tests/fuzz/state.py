@@ -83,7 +83,7 @@ class _Walk:
         return (type(thing).__qualname__, *self._attributes(thing))
 
     def _attributes(self, thing: object) -> Iterable[object]:
-        if not type(thing).__module__.startswith("folkmoot"):
+        if not type(thing).__module__.startswith(("folkmoot", "fuzz", "types")):
             return
         names = [name for kind in type(thing).__mro__ for name in _slots(kind)]
         names += vars(thing) if hasattr(thing, "__dict__") else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import random
 import subprocess
@@ -26,6 +27,7 @@ from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.link import LinkMachine
 from folkmoot.wire.relay_core import RelayCore
+from fuzz import __main__ as long_run
 from fuzz.mutation import wounded
 from fuzz.registry import CORPUS, starts, target
 from fuzz.state import copy_of, fingerprint, held_bytes
@@ -305,6 +307,22 @@ def test_the_command_runs_and_replays(tmp_path: Path) -> None:
         assert replayed.returncode == 0, replayed.stdout + replayed.stderr
         assert set(replayed.stdout.split("\n")) <= {f"{name}: taken", f"{name}: refused", ""}
     assert command("--target", "nothing", work=tmp_path).returncode == 2
+
+
+def test_what_is_found_is_written_and_can_be_replayed(
+    tmp_path: Path, monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _more_behind(monkeypatch)
+    options = argparse.Namespace(target=["words.statements"], seed=1, seconds=2)
+    long_run._run_blind(options, tmp_path)
+    shown = capsys.readouterr().out
+    assert "FOUND in words.statements at" in shown
+    assert "python -m tests.fuzz --replay words.statements " in shown
+    (path, *more) = tmp_path.iterdir()
+    assert len(more) < long_run.FINDINGS_MAX
+    assert long_run._replay("words.statements", str(path)) == 1
+    monkeypatch.undo()
+    assert long_run._replay("words.statements", str(path)) == 0
 
 
 @pytest.mark.skipif(

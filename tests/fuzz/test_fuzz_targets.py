@@ -6,6 +6,7 @@ as many, and `python -m tests.fuzz` looks for others (see tests/README.md).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from collections.abc import Sequence
@@ -14,8 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from folkmoot.cells import fragments
 from fuzz.mutation import wounded
 from fuzz.registry import CORPUS, kept, kinds, starts, target
+from fuzz.state import held_bytes
 from fuzz.target import BrokenPromise, run
 
 NAMES = sorted(kinds())
@@ -79,6 +82,30 @@ def test_torn_and_spliced_inputs_are_taken_or_refused(name: str) -> None:
         except BrokenPromise:
             print(f"python -m tests.fuzz --replay {name} {data[: held.bytes_max].hex()}")
             raise
+
+
+@pytest.mark.parametrize(
+    ("name", "bytes_max"),
+    [
+        ("wire.relay_core", 256 << 10),
+        ("wire.link", 64 << 10),
+        ("cells.fragments", fragments.COUNCIL_RECORD_BYTES_MAX * 9),
+        ("cells.picture_receiver", 3 << 20),
+        ("cells.reliable", 1 << 20),
+        ("meeting.insider", 4 << 20),
+        ("coming.newcomer", 4 << 20),
+        ("coming.returning", 4 << 20),
+    ],
+)
+def test_a_flood_leaves_no_more_than_so_much(name: str, bytes_max: int) -> None:
+    """One machine and many inputs, none of which is forgotten between them."""
+    held, seeds = target(name), starts(name)
+    chance = random.Random(f"flood {name}")
+    state = held.begin()
+    for _ in range(held.examples * TIMES):
+        with contextlib.suppress(*held.refusals):
+            held.feed(state, wounded(seeds, chance)[: held.bytes_max])
+    assert held_bytes(state) < bytes_max
 
 
 def test_what_is_kept_is_small_and_of_a_target() -> None:
