@@ -75,9 +75,6 @@ def _test(held: Target[Any], findings: Findings) -> Callable[[bytes], None]:
     from fuzz.target import BrokenPromise, run
 
     def test(data: bytes) -> None:
-        if findings.enough:
-            print(f"{held.name}: {FINDINGS_MAX} kinds of findings are enough", flush=True)
-            os._exit(0)
         try:
             run(held, data, measured=zlib.crc32(data) % MEASURED_EVERY == 0)
         except BrokenPromise as error:
@@ -107,7 +104,16 @@ def _run_guided(options: argparse.Namespace, folder: Path, corpus: Path) -> None
         "-rss_limit_mb=4096",
         "-close_fd_mask=0",
     ]
-    atheris.Setup(arguments, _test(held, Findings(name, folder)))
+    findings = Findings(name, folder)
+    test = _test(held, findings)
+
+    def guided(data: bytes) -> None:
+        test(data)
+        if findings.enough:
+            print(f"{name}: {FINDINGS_MAX} kinds of findings are enough", flush=True)
+            os._exit(0)  # there is no other way out of libFuzzer that is no crash
+
+    atheris.Setup(arguments, guided)
     atheris.Fuzz()
 
 
@@ -118,11 +124,12 @@ def _run_blind(options: argparse.Namespace, folder: Path) -> None:
     name = options.target[0]
     chance = random.Random(options.seed)
     seeds = starts(name)
-    test = _test(target(name), Findings(name, folder))
+    findings = Findings(name, folder)
+    test = _test(target(name), findings)
     end, count = time.monotonic() + options.seconds, 0
     for data in seeds:
         test(data)
-    while time.monotonic() < end:
+    while time.monotonic() < end and not findings.enough:
         test(wounded(seeds, chance))
         count += 1
         if count % 500 == 0:
