@@ -34,7 +34,7 @@ CHARTER_FILE_BYTES_MAX = 65_536
 
 app = typer.Typer(
     name="folkmoot",
-    help="Meetings that no operator can take a person out of.",
+    help="Encrypted meetings that belong to those who are in them.",
     epilog="`folkmoot COMMAND --help` shows examples. Options also come from FOLKMOOT_… variables.",
     add_completion=False,
     no_args_is_help=True,

@@ -24,10 +24,11 @@ from fastapi import FastAPI, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from folkmoot.agent.page import messages, qr
-from folkmoot.agent.page.guard import Guard
+from folkmoot.agent.page.guard import LINE, Guard
 from folkmoot.agent.page.handover import HandoverFile
 from folkmoot.agent.page.interfaces import BridgeFactory, Event, PageSession
 from folkmoot.agent.page.keys import TOKEN_LIFE_S, Keys
+from folkmoot.agent.page.lines import Lines, line_of
 from folkmoot.agent.page.returning import ReturnNote
 from folkmoot.agent.page.strangers import HELLO_S_MAX, Strangers, receive
 from folkmoot.agent.page.tab import Rate, Tab
@@ -38,7 +39,7 @@ GONE_AFTER_S: Final = 60.0  # a closed tab may be a mistake, or a browser that s
 TABS_MAX: Final = 4  # the active one and those that say "it is open in another tab"
 RELOAD_S: Final = 0.4  # how long a reloaded page's old socket may still be seen
 TOKEN_BODY_BYTES_MAX: Final = 1_024
-CONNECTIONS_MAX: Final = 48
+BACKLOG: Final = 48  # connections that the system holds for us
 
 TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -83,6 +84,7 @@ class PageServer:
         self._gone_after_s = gone_after_s
         self._handover_folder = handover_folder
         self._handovers: dict[str, HandoverFile] = {}  # by token
+        self._lines = Lines()
         self._files = dict(_static_files())
         self._strangers = Strangers(self._keys)
         self._tabs: list[Tab] = []
@@ -115,14 +117,14 @@ class PageServer:
             else:
                 listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", self._port))
-            listener.listen(CONNECTIONS_MAX)
+            listener.listen(BACKLOG)
         except OSError:
             listener.close()
             raise
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(
             Guard(self._application(), self._port),
-            http="h11",
+            http=line_of(self._lines),
             ws="websockets-sansio",
             ws_max_size=messages.TEXT_BYTES_MAX,
             ws_per_message_deflate=False,
@@ -133,7 +135,6 @@ class PageServer:
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=2,
         )
         # Its lines would name who asked and what; they are errors of ours that `logger` tells
@@ -248,6 +249,7 @@ class PageServer:
         if len(self._tabs) >= TABS_MAX:
             await socket.close(1013, "The meeting is open in too many tabs.")
             return
+        self._lines.knows(socket.scope[LINE])
         tab = Tab(socket, known.instance, self._bridge_factory)
         self._tabs.append(tab)
         # The secret of an agent that was started again is another one: a reload needs it.

@@ -227,7 +227,7 @@ export class Chat {
    */
   replace(chat, me) {
     const shown = chat.slice(-LINES_MAX);
-    const key = JSON.stringify(shown.map((line) => [line.from, line.text]));
+    const key = JSON.stringify(shown.map((line) => [line.from, line.name, line.tag, line.text]));
     if (key === this.key_) return;
     this.key_ = key;
     const atBottom = this.atBottom();
@@ -277,7 +277,7 @@ export class Chat {
       h(
         "div",
         { class: follows ? "line-head unseen" : "line-head" },
-        h("bdi", { class: "line-name" }, own ? "You" : cleanName(line.name)),
+        own ? h("bdi", { class: "line-name" }, "You") : nameOf(line, "line-name"),
         at && h("time", { class: "quiet small" }, clock(at)),
       ),
       h("p", { class: "line-text", dir: "auto" }, cleanText(line.text)),
@@ -334,7 +334,7 @@ function moment(line) {
 
 /** @param {any} line */
 function lineKey(line) {
-  return `${line.from} ${line.text}`;
+  return `${line.from} ${line.name} ${line.tag ?? ""} ${line.text}`;
 }
 
 /**
