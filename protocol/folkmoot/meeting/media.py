@@ -79,14 +79,20 @@ class MediaPlane:
     # -- following the meeting
 
     def follow(self, states: Iterable[EpochState], seats: Iterable[bytes]) -> None:
-        """Listens in these epochs, newest settled first; forgets members who are gone."""
+        """Listens in these epochs, newest settled first; forgets members who are gone.
+
+        `seats`: of the settled epoch. Whoever is in another epoch that is heard is kept, too: a
+        newcomer speaks before its commit settled here, and who left may be heard to the end; one
+        that is forgotten between two cells would be heard twice, as each holds the last frames
+        again."""
         before, self._epochs = self._epochs, {}
+        staying = set(seats)
         for state in states:
+            staying.update(entry.seat for entry in state.roster)
             if len(self._epochs) < EPOCHS_MAX:
                 held = before.get(state.authenticator) or _EpochMedia(state, {}, {}, {}, {})
                 self._epochs[state.authenticator] = held
         self._order = list(self._epochs.values())
-        staying = set(seats)
         for seat in [one for one in self._voices if one not in staying]:
             del self._voices[seat]
         for watched in [one for one in self._watched if one[0] not in staying]:
