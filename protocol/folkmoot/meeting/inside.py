@@ -143,7 +143,7 @@ class Inside(Hearing):
         self._publish(RecordKind.CONTENT, body, now)
         self._tell_chat(now)
 
-    def _say_again(self, tick: int, now: float) -> None:
+    def _say_again(self, tick: int | None, now: float) -> None:
         for body in self.chat.again(self.epochs.current, tick, self.context.entropy):
             self._publish(RecordKind.CONTENT, body, now)
 
@@ -164,8 +164,11 @@ class Inside(Hearing):
         """Whether the others are in an epoch that we cannot reach by ourselves."""
         if self.departure_deadline is not None:
             return False
-        held = {state.authenticator for state in self.epochs.states()}
-        return self.presence.lost(self.epochs.current, held, now)
+        return self.presence.lost(self.epochs.current, self.held(), now)
+
+    def held(self) -> set[bytes]:
+        """Authenticators of the epochs that we hear."""
+        return {state.authenticator for state in self.epochs.states()}
 
     def finds_few(self, now: float) -> bool:
         """Whether a relay has carried us for a while and in that time we heard half of the members
@@ -177,9 +180,16 @@ class Inside(Hearing):
             self._nobody_since = now
         return self._nobody_since is not None and now - self._nobody_since >= NOBODY_S
 
+    def is_behind(self, now: float) -> bool:
+        """Whether others have gone on without us, and their commits do not come by themselves."""
+        if self.departure_deadline is not None:
+            return False
+        return self.presence.behind(self.epochs.current, self.held(), now)
+
     def is_well(self, now: float) -> bool:
         """Whether nothing has to be asked for at the door."""
-        return not self.needs_leaf and not self.is_lost(now) and not self.finds_few(now)
+        asks = self.needs_leaf or self.is_lost(now) or self.finds_few(now) or self.is_behind(now)
+        return not asks
 
     def catch_up(self, handshake: Handshake, now: float) -> None:
         """A commit that we missed, from somebody at the door."""
@@ -194,7 +204,7 @@ class Inside(Hearing):
         self.follow(now)
         self.settle_in(now)
         self.chat.retry(self.epochs.states())
-        self._say_again(0, now)
+        self._say_again(None, now)
 
     def rooms_changed(self, now: float) -> None:
         """A relay opened or lost a room, or we show something else."""
@@ -341,17 +351,22 @@ class Inside(Hearing):
         """One council cell to each relay: for those behind if somebody waits there, else for
         all."""
         state, roots, plaintext = self.epochs.current, self.roots(), b""
+        secret = state.secrets.signalling
         quiet = self.quiet and self.departure_deadline is None
         answer = None if quiet else self.laggards.next_cell()
         if answer is not None:
             state, plaintext = answer
             roots = [state.secrets.room_root, *roots]
+            secret = state.secrets.signalling
         elif not quiet:
             plaintext = self.council.next_plaintext(now, self.context.wall_s(now))
+            if self.presence.ahead(state, self.held(), now):
+                # They cannot step back to our secret, and would not learn what we lack.
+                secret = self.signalling.heard_ahead or secret
         for relay in range(len(self.context.relays)):
             room = self.context.rooms.send_handle(relay, COUNCIL, roots)
             if room is not None:
-                cell = self.signalling.seal(state.secrets.signalling, plaintext)
+                cell = self.signalling.seal(secret, plaintext)
                 self.context.send(room, (cell,))
 
     # -- keeping
