@@ -7,6 +7,7 @@ an exception, the exception is a condition that is recognised, counted and print
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from folkmoot import mls
@@ -19,7 +20,7 @@ from folkmoot.meeting.presence import AWAY_AFTER_S
 from folkmoot.meeting.records import Content
 from folkmoot.meeting.rooms import VOICE
 from folkmoot.meeting.save import Saved
-from folkmoot.meeting.secrets import step
+from folkmoot.meeting.secrets import STEPS_AHEAD_MAX, step
 from folkmoot.wire import codec
 from simulation.meeting_world import Member, World
 from simulation.watch import Epoch, EpochWatch
@@ -74,7 +75,7 @@ class Invariants:
     facts: Facts
     conditions: Counter[str] = field(default_factory=Counter)
     checks: int = 0
-    _held: dict[bytes, dict[bytes, None]] = field(default_factory=dict)  # seat: epochs it held
+    _held: dict[bytes, dict[bytes, float]] = field(default_factory=dict)  # seat: epoch: until when
     _checked: set[tuple[bytes, bytes]] = field(default_factory=set)
     _kept_since: dict[tuple[int, bytes], float] = field(default_factory=dict)
     _heard_chat: dict[int, Counter[str]] = field(default_factory=dict)
@@ -83,6 +84,10 @@ class Invariants:
     _children: dict[bytes, dict[bytes, float]] = field(default_factory=dict)
     _looked: int = 0
     lost_branches: set[bytes] = field(default_factory=set)
+
+    def held(self, seat: bytes, since: float) -> set[bytes]:
+        """Every epoch whose keys the agents of this seat had at some time after `since`."""
+        return {one for one, until in self._held.get(seat, {}).items() if until >= since}
 
     # -- what members are told
 
@@ -164,7 +169,7 @@ class Invariants:
         states = list(inside.epochs.states())
         held = self._held.setdefault(seat, {})
         for state in states:
-            held.setdefault(state.authenticator)
+            held[state.authenticator] = now
             if state.entry_of(seat) is None:
                 raise Violation("past and future closed", f"{member.name} holds a foreign epoch")
         self._check_erased(member, inside, states)
@@ -189,7 +194,7 @@ class Invariants:
             secret = state.secrets.signalling
             near.discard(secret)
         ahead = current.secrets.signalling
-        for _ in range(2):
+        for _ in range(STEPS_AHEAD_MAX):
             ahead = step(ahead)
             near.discard(ahead)
         if near:
@@ -209,22 +214,27 @@ class Invariants:
         held = self._held.get(seat, {})
         if not held:
             return
+        lines = {one: {epoch.authenticator for epoch in watch.ancestors(one)} for one in held}
         secrets = self._reachable(held)
         inside = member.meeting._inside
         for epoch in watch.epochs.values():
-            if seat in epoch.seats:
+            if seat in epoch.seats or (epoch.settled_at is None and not epoch.media):
+                continue  # its own, or nobody ever was in it
+            if epoch.secrets.signalling not in secrets or not epoch.sealed:
+                if inside is not None:
+                    self._try(member, inside, epoch)
                 continue
-            before = any(watch.follows(one, epoch.authenticator) for one in held)
-            after = any(watch.follows(epoch.authenticator, one) for one in held)
-            if epoch.secrets.signalling in secrets and epoch.sealed:
-                if before or after:
-                    when = "before it came" if before else "after it left"
-                    raise Violation("past and future closed", f"{member.name} opens cells {when}")
-                self.conditions["a sibling branch's council can be heard"] += 1
-            elif inside is not None:
-                self._try(member, inside, epoch)
+            name = epoch.authenticator
+            came_from = {one.authenticator for one in watch.ancestors(name)}
+            before = [one for one in held if name in lines[one]]
+            after = [one for one in held if one in came_from]
+            if epoch.secrets.signalling in self._reachable([*before, *after]):
+                when = "before it came" if before else "after it left"
+                what = f"{member.name} opens cells of epoch {epoch.number} {when}"
+                raise Violation("past and future closed", what)
+            self.conditions["a sibling branch's council can be heard"] += 1
 
-    def _reachable(self, held: dict[bytes, None]) -> set[bytes]:
+    def _reachable(self, held: Iterable[bytes]) -> set[bytes]:
         """Every signalling secret that these epochs lead to, by steps of additions."""
         secrets: set[bytes] = set()
         for one in held:

@@ -1,4 +1,4 @@
-"""A world for whole meetings: real members, real links, real relay cores, a virtual clock, bad luck.
+"""A world for whole meetings: real members, links and relay cores, a virtual clock, bad luck.
 
 Everything follows from the seed: what happens, when, and every random byte of every agent and
 relay. What happened is hashed as it happens, so two runs can be compared to the byte.
@@ -21,7 +21,8 @@ from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.save import Saved
 from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.relay_core import TICK_S
-from simulation.network import AgentLink, SimRelay
+from simulation.agent_link import AgentLink
+from simulation.network import SimRelay
 from simulation.relay_conduct import Conduct, Losing
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Member:
     admits: bool = True
     timer: float | None = None
     sent: int = 0
+    joined_at: float | None = None
 
     def of(self, kind: type[T]) -> list[T]:
         """What it was told of this kind."""
@@ -103,6 +105,7 @@ class World:
         self.former: list[Member] = []  # agents that were killed
         self.watchers: list[Callable[[Member, events.Event], None]] = []
         self.rejected: list[str] = []
+        self.lets_in: Callable[[Member, events.Knocked], bool] = lambda member, _: member.admits
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._chances = 0
@@ -271,8 +274,10 @@ class World:
 
     def _tell(self, member: Member, event: events.Event) -> None:
         member.told.append(event)
+        if isinstance(event, events.Joined) and member.joined_at is None:
+            member.joined_at = self.now
         self.note("told", member.name, repr(event).encode())
-        if isinstance(event, events.Knocked) and member.admits:
+        if isinstance(event, events.Knocked) and self.lets_in(member, event):
             self.at(self.now + 0.01, functools.partial(self._admit, member, event.knock))
         for watcher in self.watchers:
             watcher(member, event)

@@ -69,9 +69,7 @@ class Watch:
             self.note(("aead", key, nonce), (aad, plaintext))
             return aead(one, key, nonce, aad, plaintext)
 
-        def seal_council(
-            secret: bytes, plaintext: bytes, entropy: Callable[[int], bytes]
-        ) -> bytes:
+        def seal_council(secret: bytes, plaintext: bytes, entropy: Callable[[int], bytes]) -> bytes:
             sealed = cell(secret, plaintext, entropy)
             self.note(("council", secret, sealed[: council.SALT_BYTES]), plaintext)
             return sealed
