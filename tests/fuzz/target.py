@@ -39,7 +39,7 @@ class Target(ABC, Generic[S]):
     bytes_max: ClassVar[int] = 4096
     calls: ClassVar[tuple[int, int]] = (2_000, 20)
     memory: ClassVar[tuple[int, int]] = (64 << 10, 64)
-    examples: ClassVar[int] = 60  # in the test suite
+    examples: ClassVar[int] = 150  # in the test suite
 
     @abstractmethod
     def seeds(self) -> Sequence[bytes]:

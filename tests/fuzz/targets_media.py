@@ -198,7 +198,7 @@ class Datagrams(Target[None]):
             clock=lambda: self._now,
         )
         bridge._srtp = _Plain()  # type: ignore[assignment]
-        bridge._slots.own_ssrc = 1
+        self._add_member(bridge)
         for datagram in datagrams:
             if datagram:
                 bridge._datagram(datagram)
@@ -209,6 +209,19 @@ class Datagrams(Target[None]):
             assert 0 <= frame.time_us < 1 << 48
         assert len(bridge._collector._payloads) <= FRAME_PAYLOADS_MAX
         await bridge.close()
+
+    def _add_member(self, bridge: Bridge) -> None:
+        """Somebody whose picture the page has, so that it may ask for packets and key frames."""
+        slots = bridge._slots
+        slots.own_ssrc = 5
+        slots.add("5eat")
+        slot = slots._seats["5eat"].picture
+        assert slot.stream is not None
+        slots._by_ssrc = {1: ("5eat", slot)}
+        slot.stream.ssrc, slot.stream._sequence, slot.live = 1, 0, True
+        for frame in _frames(FRAME_SEEDS[0]):
+            slots.play("5eat", frame, self._now)
+        assert slot.stream.packets
 
 
 class Dtls(Target[DtlsServer]):

@@ -49,6 +49,12 @@ app = typer.Typer(
 Name = Annotated[
     str, typer.Option(metavar="NAME", envvar="FOLKMOOT_NAME", help="What others call you.")
 ]
+Invitation = Annotated[
+    str,
+    typer.Argument(
+        metavar="INVITE", help="The word that begins with folkmoot:, or - to read it from input."
+    ),
+]
 Relays = Annotated[
     list[str] | None,
     typer.Option(
@@ -294,9 +300,7 @@ def meet(
 
 @app.command()
 def join(
-    invite: Annotated[
-        str, typer.Argument(metavar="INVITE", help="The word that begins with folkmoot:")
-    ],
+    invite: Invitation,
     name: Name = "",
     headless: Headless = False,
     play: Play = None,
@@ -312,6 +316,7 @@ def join(
     \b
     Examples:
       folkmoot join folkmoot:AYx… --name Grace
+      folkmoot join -    (asks for the invite: other users of this machine can read command lines)
       folkmoot join folkmoot:AYx… --via socks5://127.0.0.1:9050
       folkmoot join folkmoot:AYx… --headless --record minutes/ --for 600
     """
@@ -344,9 +349,7 @@ def join(
 
 @app.command()
 def inspect(
-    invite: Annotated[
-        str, typer.Argument(metavar="INVITE", help="The word that begins with folkmoot:")
-    ],
+    invite: Invitation,
     as_json: AsJson = False,
 ) -> None:
     """Says what an invite holds: relays, charter, door. Sends nothing to anybody.

@@ -299,6 +299,9 @@ class Outside:
             )
         return self._message
 
-    def next_timer(self) -> float:
-        due = self._lane.next_timer()
-        return self._knock_at if due is None else min(self._knock_at, due)
+    def next_timer(self) -> float | None:
+        """When `handle_timer` is due; whoever is let in and reads the charter waits for nothing."""
+        times = [] if self._admitted is not None else [self._knock_at]
+        if (due := self._lane.next_timer()) is not None:
+            times.append(due)
+        return min(times, default=None)
