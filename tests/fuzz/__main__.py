@@ -10,6 +10,7 @@ command that replays it. Corpora grow in `.fuzz/corpus` from run to run.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import queue
@@ -74,6 +75,10 @@ class Findings:
 def _test(held: Target[Any], findings: Findings) -> Callable[[bytes], None]:
     from fuzz.target import BrokenPromise, run
 
+    for data in held.seeds():
+        with contextlib.suppress(BrokenPromise):
+            run(held, data)  # what is imported and made on first use counts for no input
+
     def test(data: bytes) -> None:
         try:
             run(held, data, measured=zlib.crc32(data) % MEASURED_EVERY == 0)
@@ -91,8 +96,10 @@ def _run_guided(options: argparse.Namespace, folder: Path, corpus: Path) -> None
         from fuzz.registry import starts, target
 
         held = target(name)
-    for data in starts(name):
-        (corpus / f"start-{zlib.crc32(data):08x}").write_bytes(data)
+        findings = Findings(name, folder)
+        test = _test(held, findings)
+        for data in starts(name):
+            (corpus / f"start-{zlib.crc32(data):08x}").write_bytes(data)
     arguments = [
         sys.argv[0],
         str(corpus),
@@ -104,8 +111,6 @@ def _run_guided(options: argparse.Namespace, folder: Path, corpus: Path) -> None
         "-rss_limit_mb=4096",
         "-close_fd_mask=0",
     ]
-    findings = Findings(name, folder)
-    test = _test(held, findings)
 
     def guided(data: bytes) -> None:
         test(data)
