@@ -10,7 +10,6 @@ command that replays it. Corpora grow in `.fuzz/corpus` from run to run.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
 import os
 import queue
@@ -74,10 +73,6 @@ class Findings:
 
 def _test(held: Target[Any], findings: Findings) -> Callable[[bytes], None]:
     from fuzz.target import BrokenPromise, run
-
-    for data in held.seeds():
-        with contextlib.suppress(BrokenPromise):
-            run(held, data)  # what is imported and made on first use counts for no input
 
     def test(data: bytes) -> None:
         try:
