@@ -25,16 +25,17 @@ from aiortc.rtp import (
     RtpPacket,
 )
 
-from folkmoot.agent.media import rtp, vp8
+from folkmoot.agent.media import rtp
 from folkmoot.agent.media.bridge import Bridge
 from folkmoot.agent.media.dtls import Certificate, DtlsServer, DtlsState
 from folkmoot.agent.media.ice import answer_check
 from folkmoot.agent.media.recorder import Recorder, file_stem
 from folkmoot.agent.media.sdp import Answer, AnswerSection
 from folkmoot.agent.media.slots import OWN_SECTIONS, Slots
-from folkmoot.cells import picture_format
+from folkmoot.cells import picture_format, vp8
 from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 from folkmoot.cells.media import CAMERA, SCREEN
+from folkmoot.cells.playable import FRAME_BYTES_MAX, FRAME_PAYLOADS_MAX, PAYLOAD_BYTES_MAX
 from folkmoot.wire.codec import DecodeError
 from fuzz.target import BrokenPromise, Decoder, Target, script, steps
 
@@ -204,9 +205,9 @@ class Datagrams(Target[None]):
             self._now += 0.02
         bridge._reports()
         for frame in frames:
-            assert sum(map(len, frame.payloads)) <= rtp.FRAME_BYTES_MAX
+            assert sum(map(len, frame.payloads)) <= FRAME_BYTES_MAX
             assert 0 <= frame.time_us < 1 << 48
-        assert len(bridge._collector._payloads) <= rtp.FRAME_PAYLOADS_MAX
+        assert len(bridge._collector._payloads) <= FRAME_PAYLOADS_MAX
         await bridge.close()
 
     def _add_member(self, bridge: Bridge) -> None:
@@ -355,7 +356,7 @@ class ToPage(Target[Slots]):
         return True
 
     def check(self, state: Slots, data: bytes) -> None:
-        assert all(len(packet) <= rtp.PAYLOAD_BYTES_MAX + 12 for packet in self._sent)
+        assert all(len(packet) <= PAYLOAD_BYTES_MAX + 12 for packet in self._sent)
 
 
 class Recording(Target[SimpleNamespace]):

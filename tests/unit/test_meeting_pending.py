@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from folkmoot import mls
-from folkmoot.governance import PRESETS
+from folkmoot.governance import EXTENSION_TYPE, PRESETS
 from folkmoot.governance.charter import Admission
 from folkmoot.governance.evidence import (
     CommitEvidence,
@@ -119,6 +119,26 @@ def test_key_packages_of_another_kind_are_refused(people: People, waiting: Pendi
         sponsor = make_sponsor(people["bob"].key, GROUP, seat_of("bob"), bundle.ref, UNTIL)
         why = ask(people, waiting, Request(bundle.key_package, sponsor))
         assert why == "its key package is for another kind of meeting"
+
+
+def test_a_key_package_is_for_the_time_that_it_says(people: People, waiting: Pending) -> None:
+    for not_before, not_after, fits in (
+        (TICK + 1, TICK + 9, False),
+        (TICK - 9, TICK - 1, False),
+        (TICK, TICK, True),
+    ):
+        bundle = mls.create_key_package(
+            1,
+            seat_of("cleo"),
+            people.entropy,
+            extension_types=(EXTENSION_TYPE,),
+            not_before=not_before,
+            not_after=not_after,
+        )
+        sponsor = make_sponsor(people["bob"].key, GROUP, seat_of("bob"), bundle.ref, UNTIL)
+        why = ask(people, waiting, Request(bundle.key_package, sponsor))
+        assert why == (None if fits else "its key package is not for this time")
+        assert len(waiting.adds) == fits
 
 
 def test_seats_and_keys_of_others_are_not_given_again(people: People, waiting: Pending) -> None:

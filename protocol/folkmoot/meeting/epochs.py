@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from folkmoot import mls
 from folkmoot.agreement import Agreement, CommitNow, Naming, SendNaming, Settled
 from folkmoot.governance.charter import Charter
-from folkmoot.governance.judge import Refusal, Verdict, electors, judge
+from folkmoot.governance.judge import Verdict, electors, judge
+from folkmoot.governance.refusals import Refusal
 from folkmoot.meeting.epoch_state import EpochState, change_of
 from folkmoot.meeting.pending import Pending, Plan, Request
 from folkmoot.meeting.records import Handshake

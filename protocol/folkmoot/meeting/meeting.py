@@ -191,7 +191,7 @@ class Meeting(Looking):
                 self._lost_check_at = now + LOST_CHECK_EVERY_S
                 if self._inside.needs_leaf or self._inside.is_lost(now):
                     self._return(now)
-                elif self._inside.finds_few(now):
+                elif self._inside.finds_few(now) or self._inside.is_behind(now):
                     self._return(now, quiet=False)
             self._refresh_if_alone(now)
         if self._outside is not None:

@@ -102,6 +102,10 @@ class Pending:
             return "its key package is for another kind of meeting"
         if load_public_key(view.signature_key) is None:
             return "its key is not one that anybody can be held to"
+        if not view.not_before <= wall_s <= view.not_after:
+            # Who commits must not put in what is out of date (RFC 9420 §7.3). Ours hold for ever:
+            # a newcomer's clock may be wrong, and an admission soon ends by its sponsor's clock.
+            return "its key package is not for this time"
         waiting = Waiting(request, view.ref, view.identity, view.signature_key, now)
         evidence = request.evidence
         if isinstance(evidence, Readmission):
