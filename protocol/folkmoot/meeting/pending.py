@@ -29,6 +29,7 @@ from folkmoot.wire.labels import Sign, load_public_key, verify
 
 KEY_PACKAGE_BYTES_MAX = 8000
 PENDING_MAX = 256  # of each kind
+SPONSORED_MAX = 128  # by one member: who lets in hundreds keeps nobody else's newcomers out
 COMMIT_ADDS_MAX = 32  # so that a commit and its Welcome stay small enough for the council
 PENDING_AGE_S = 120.0
 USED_MAX = 4096
@@ -120,10 +121,19 @@ class Pending:
         ):
             # Two of them in one commit would spoil it for everybody else in it.
             return "its seat or key is another's"
-        if view.ref not in self.adds and len(self.adds) >= PENDING_MAX:
+        if view.ref not in self.adds and not self._has_room(evidence):
             return "too many wait already"
         self.adds.setdefault(view.ref, waiting)
         return None
+
+    def _has_room(self, evidence: Sponsor | None) -> bool:
+        if len(self.adds) >= PENDING_MAX:
+            return False
+        if evidence is None:
+            return True
+        sponsors = [one.request.evidence for one in self.adds.values()]
+        theirs = [one for one in sponsors if isinstance(one, Sponsor) and one.seat == evidence.seat]
+        return len(theirs) < SPONSORED_MAX
 
     def _ask_return(self, waiting: Waiting, one: Readmission, state: EpochState) -> str | None:
         entry = state.entry_of(one.seat)
