@@ -15,6 +15,8 @@ from folkmoot import mls
 from folkmoot.governance.charter import Admission
 from folkmoot.meeting.context import Context, UsageError
 from folkmoot.meeting.door import (
+    NO_SUCH_MEMBER,
+    SAID_NO,
     WORK_BITS_MAX,
     WORK_BITS_MIN,
     Answer,
@@ -206,7 +208,7 @@ class Entrance:
         if claim is not None:
             entry = state.entry_of(caller.view.identity)
             if entry is None:
-                caller.refused = "This meeting has no such member any more: ask to be invited anew."
+                caller.refused = NO_SUCH_MEMBER
             elif entry.leaf_hash == claim.readmission.leaf_hash:
                 if not claim.must and not self._takes_over(claim, caller, now):
                     return
@@ -308,7 +310,7 @@ class Entrance:
         caller = self._callers.get(knock)
         if caller is None:
             raise UsageError("Nobody knocks under this name any more.")
-        caller.refused = "Somebody inside said no."
+        caller.refused = SAID_NO
         caller.answered_at = -ANSWER_EVERY_S
         self._untell(caller)
 
