@@ -181,6 +181,18 @@ def test_not_too_many_wait(
     assert [one.seat for one in waiting.adds.values()] == [seat_of("n0")]
 
 
+def test_one_member_does_not_fill_the_list(
+    people: People, waiting: Pending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SPONSORED_MAX", 2)
+    first, second, third = (sponsored(people, f"n{number}", by="eve") for number in range(3))
+    assert ask(people, waiting, first) is None
+    assert ask(people, waiting, second) is None
+    assert ask(people, waiting, third) == "too many wait already"
+    assert ask(people, waiting, first) is None
+    assert ask(people, waiting, sponsored(people, "cleo", by="bob")) is None
+
+
 def test_one_commit_adds_so_many_and_no_more(people: People, waiting: Pending) -> None:
     for number in range(COMMIT_ADDS_MAX + 1):
         assert ask(people, waiting, sponsored(people, f"n{number}")) is None

@@ -100,7 +100,9 @@ class Inside(Hearing):
                     self.evicted = True
             else:
                 assert isinstance(step, CommitRefused)
-                self.context.tell(Refused("commit", step.why))
+                if self.refusals.level(now) >= 1:
+                    self.refusals.take(1, now)
+                    self.context.tell(Refused("commit", step.why))
         self._tell_chat(now)
 
     def _publish(self, kind: RecordKind, body: bytes, now: float) -> None:

@@ -33,6 +33,7 @@ PENDING_MAX = 256  # of each kind
 # back together, each with a key package of 720 bytes at most; and members who leave.
 COMMIT_ADDS_MAX = 32
 COMMIT_FAREWELLS_MAX = 64
+SPONSORED_MAX = 128  # by one member: who lets in hundreds keeps nobody else's newcomers out
 PENDING_AGE_S = 120.0
 USED_MAX = 4096
 
@@ -127,10 +128,19 @@ class Pending:
         ):
             # Two of them in one commit would spoil it for everybody else in it.
             return "its seat or key is another's"
-        if view.ref not in self.adds and len(self.adds) >= PENDING_MAX:
+        if view.ref not in self.adds and not self._has_room(evidence):
             return "too many wait already"
         self.adds.setdefault(view.ref, waiting)
         return None
+
+    def _has_room(self, evidence: Sponsor | None) -> bool:
+        if len(self.adds) >= PENDING_MAX:
+            return False
+        if evidence is None:
+            return True
+        sponsors = [one.request.evidence for one in self.adds.values()]
+        theirs = [one for one in sponsors if isinstance(one, Sponsor) and one.seat == evidence.seat]
+        return len(theirs) < SPONSORED_MAX
 
     def _ask_return(self, waiting: Waiting, one: Readmission, state: EpochState) -> str | None:
         entry = state.entry_of(one.seat)

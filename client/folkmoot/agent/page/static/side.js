@@ -328,8 +328,8 @@ export class Chat {
  */
 function moment(line) {
   const at = Number(line.at_ms ?? line.at);
-  if (at > 1e11) return new Date(at);
-  return at > 1e9 ? new Date(at * 1000) : null;
+  const when = at > 1e11 ? new Date(at) : at > 1e9 ? new Date(at * 1000) : null;
+  return when && Number.isFinite(when.getTime()) ? when : null; // a writer may say any number
 }
 
 /** @param {any} line */
