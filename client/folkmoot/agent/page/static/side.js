@@ -344,7 +344,8 @@ function lineKey(line) {
  * @returns {any[]}
  */
 export function joined(known, fresh) {
-  const key = (line) => `${line.at_ms ?? line.at} ${lineKey(line)}`;
+  // Not by the name, which may change: by who wrote what, and when.
+  const key = (line) => `${line.at_ms ?? line.at} ${line.from} ${line.text}`;
   const keys = new Set(fresh.map(key));
   return [...known.filter((line) => !keys.has(key(line))), ...fresh].slice(-LINES_MAX);
 }
