@@ -82,7 +82,7 @@ class Scene:
             assert {view.seat for view in one.meeting.roster(world.now)} == seats
             assert len(one.meeting.roster(world.now)) == len(seats)
         world.run_until(lambda: len(self.cy.of(events.FrameReceived)) >= FRAMES, 10)
-        heard = [one.frame.payloads[0][0] for one in self.cy.of(events.FrameReceived)]
+        heard = [one.frame.payloads[0][1] for one in self.cy.of(events.FrameReceived)]
         assert heard == list(range(FRAMES))
         say(world, eve, "hello")
         world.run_until(lambda: all("hello" in texts(one) for one in members), 20)
@@ -273,6 +273,9 @@ def test_proposals_by_others_have_no_place(what: str, monkeypatch: pytest.Monkey
     assert len(references) == 1
     scene.honest = [scene.ann, scene.bob]
     forged = scene.mallory.commit(references)
+    # With a proposal that waits, RFC 9420 lets their own programs send no chat any more (§12.4).
+    for member in (accomplice, scene.mallory):
+        member.state.group._epoch.stored.clear()
     world.run(2)
     for one in scene.honest:
         whys = [event.why for event in one.of(events.Refused)]

@@ -43,7 +43,13 @@ def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Eve
             {"knock": one.knock, "name": one.name, "since": one.since} for one in meeting.knocks()
         ],
         "chat": [
-            {"from": names.member_id(one.seat), "name": one.name, "text": one.text, "at": one.at_ms}
+            {
+                "from": names.member_id(one.seat),
+                "name": one.name,
+                "tag": one.tag,
+                "text": one.text,
+                "at": one.at_ms,
+            }
             for one in meeting.chat_log
         ],
         "safety_code": meeting.safety_code,
@@ -60,6 +66,12 @@ def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Eve
         "confirmed": meeting.confirmed,
         "charter": charter_view(meeting.charter),
     }
+
+
+def name_and_tag(meeting: Meeting, seat: bytes) -> str:
+    """A member's name in a sentence, with its tag where another's looks the same."""
+    tag = meeting.tag_of(seat)
+    return f"{meeting.name_of(seat)} ({tag})" if tag else meeting.name_of(seat)
 
 
 def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
@@ -91,6 +103,7 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
                 "event": "member_in",
                 "member": member(event.seat),
                 "name": meeting.name_of(event.seat),
+                "tag": meeting.tag_of(event.seat),
             }
         ]
     if isinstance(event, events.MemberOut):
@@ -99,6 +112,7 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
                 "event": "member_out",
                 "member": member(event.seat),
                 "name": event.name,
+                "tag": event.tag,
                 "cause": event.cause,
             }
         ]
@@ -110,12 +124,17 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
                 "event": "chat",
                 "from": member(event.seat),
                 "name": event.name,
+                "tag": event.tag,
                 "text": event.text,
                 "at_ms": event.at_ms,
             }
         ]
     if isinstance(event, events.Refused):
         return [{"event": "refused", "what": event.what, "why": event.why}]
+    if isinstance(event, events.LeftOut):
+        who = name_and_tag(meeting, event.seat)
+        sentence = f"Some of what {who} sends is left out: {event.why}. The meeting goes on."
+        return [{"event": "problem", "sentence": sentence}]
     if isinstance(event, events.Confirmed):
         return [{"event": "confirmed"}]
     if isinstance(event, events.Waiting):

@@ -195,17 +195,22 @@ def decode_cell(plaintext: bytes) -> VoiceCell:
     return codec.decode(_read_cell, plaintext)
 
 
-def verify_cell(opened: Opened, key: Ed25519PublicKey, author: Author) -> VoiceCell | None:
-    """The content of an opened cell if `author` signed it, else None. `author` is the member at
+def is_signed(opened: Opened, key: Ed25519PublicKey, author: Author) -> bool:
+    """Whether `author` signed an opened cell, whatever is in it. `author` is the member at
     `opened.leaf` in `opened.epoch`, and `key` its leaf's signature key."""
     if (opened.leaf, opened.epoch) != (author.leaf, author.epoch):
         raise UsageError("the cell names another leaf or epoch")
     if len(opened.plaintext) != PLAINTEXT_BYTES:
-        return None
+        return False
     body = opened.plaintext[:-SIGNATURE_BYTES]
     signature = opened.plaintext[-SIGNATURE_BYTES:]
     digest = hashlib.sha256(body).digest()
-    if not authorship.verify(key, author, VOICE, opened.counter, digest, signature):
+    return authorship.verify(key, author, VOICE, opened.counter, digest, signature)
+
+
+def verify_cell(opened: Opened, key: Ed25519PublicKey, author: Author) -> VoiceCell | None:
+    """The content of an opened cell if `author` signed it, else None; arguments as there."""
+    if not is_signed(opened, key, author):
         return None
     try:
         return decode_cell(opened.plaintext)

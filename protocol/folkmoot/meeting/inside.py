@@ -9,6 +9,7 @@ from __future__ import annotations
 from folkmoot.agreement import SendNaming
 from folkmoot.cells.frames import MediaKind
 from folkmoot.cells.picture_format import LANES
+from folkmoot.cells.playable import Fault
 from folkmoot.governance.evidence import ADMISSION_S, make_farewell, make_sponsor
 from folkmoot.meeting.context import UsageError
 from folkmoot.meeting.epoch_state import EpochState
@@ -22,6 +23,7 @@ from folkmoot.meeting.events import (
     RosterChanged,
 )
 from folkmoot.meeting.hearing import Hearing
+from folkmoot.meeting.names import tags
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.records import (
     Handshake,
@@ -111,14 +113,16 @@ class Inside(Hearing):
         self.save(now)
         for seat in step.verdict.joined:
             self.context.tell(MemberIn(seat))
+        marks = tags(names)
         if step.verdict.left and self._last_lock:
             # Who left cannot follow us; our naming in the old epoch tells it that it is out.
             self.laggards.say_there(step.before, [item(ItemKind.NAMING, self._last_lock)])
         self._last_lock = b""
         for seat in step.verdict.left:
-            self.context.tell(MemberOut(seat, names.get(seat, "somebody"), "left"))
+            name, tag = names.get(seat, "somebody"), marks.get(seat, "")
+            self.context.tell(MemberOut(seat, name, "left", tag))
         self.context.tell(EpochChanged(step.after.group.epoch, step.after.authenticator))
-        self.chat.retry(self.epochs.states())
+        self.chat.retry(self.epochs.states(), now)
         self._say_again(step.verdict.tick, now)
         if self.departure_deadline is not None:
             # Our leaf is another one if the commit was ours, and the farewell to the old one stale.
@@ -148,7 +152,7 @@ class Inside(Hearing):
         self._publish(RecordKind.CONTENT, body, now)
         self._tell_chat(now)
 
-    def _say_again(self, tick: int, now: float) -> None:
+    def _say_again(self, tick: int | None, now: float) -> None:
         for body in self.chat.again(self.epochs.current, tick, self.context.entropy):
             self._publish(RecordKind.CONTENT, body, now)
 
@@ -156,6 +160,8 @@ class Inside(Hearing):
         names = self.presence.names(self.name)
         for received in self.chat.take(names):
             self.context.tell(received)
+        while self.chat.floods:
+            self.media.blame(self.chat.floods.pop(), Fault.CHAT)
 
     # -- going and coming back
 
@@ -169,8 +175,11 @@ class Inside(Hearing):
         """Whether the others are in an epoch that we cannot reach by ourselves."""
         if self.departure_deadline is not None:
             return False
-        held = {state.authenticator for state in self.epochs.states()}
-        return self.presence.lost(self.epochs.current, held, now)
+        return self.presence.lost(self.epochs.current, self.held(), now)
+
+    def held(self) -> set[bytes]:
+        """Authenticators of the epochs that we hear."""
+        return {state.authenticator for state in self.epochs.states()}
 
     def finds_few(self, now: float) -> bool:
         """Whether a relay has carried us for a while and in that time we heard half of the members
@@ -182,9 +191,16 @@ class Inside(Hearing):
             self._nobody_since = now
         return self._nobody_since is not None and now - self._nobody_since >= NOBODY_S
 
+    def is_behind(self, now: float) -> bool:
+        """Whether others have gone on without us, and their commits do not come by themselves."""
+        if self.departure_deadline is not None:
+            return False
+        return self.presence.behind(self.epochs.current, self.held(), now)
+
     def is_well(self, now: float) -> bool:
         """Whether nothing has to be asked for at the door."""
-        return not self.needs_leaf and not self.is_lost(now) and not self.finds_few(now)
+        asks = self.needs_leaf or self.is_lost(now) or self.finds_few(now) or self.is_behind(now)
+        return not asks
 
     def catch_up(self, handshake: Handshake, now: float) -> None:
         """A commit that we missed, from somebody at the door."""
@@ -198,8 +214,8 @@ class Inside(Hearing):
         self.epochs.replace(state, now)
         self.follow(now)
         self.settle_in(now)
-        self.chat.retry(self.epochs.states())
-        self._say_again(0, now)
+        self.chat.retry(self.epochs.states(), now)
+        self._say_again(None, now)
 
     def rooms_changed(self, now: float) -> None:
         """A relay opened or lost a room, or we show something else."""
@@ -352,17 +368,22 @@ class Inside(Hearing):
         """One council cell to each relay: for those behind if somebody waits there, else for
         all."""
         state, roots, plaintext = self.epochs.current, self.roots(), b""
+        secret = state.secrets.signalling
         quiet = self.quiet and self.departure_deadline is None
         answer = None if quiet else self.laggards.next_cell()
         if answer is not None:
             state, plaintext = answer
             roots = [state.secrets.room_root, *roots]
+            secret = state.secrets.signalling
         elif not quiet:
             plaintext = self.council.next_plaintext(now, self.context.wall_s(now))
+            if self.presence.ahead(state, self.held(), now):
+                # They cannot step back to our secret, and would not learn what we lack.
+                secret = self.signalling.heard_ahead or secret
         for relay in range(len(self.context.relays)):
             room = self.context.rooms.send_handle(relay, COUNCIL, roots)
             if room is not None:
-                cell = self.signalling.seal(state.secrets.signalling, plaintext)
+                cell = self.signalling.seal(secret, plaintext)
                 self.context.send(room, (cell,))
 
     # -- keeping

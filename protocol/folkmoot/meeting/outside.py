@@ -16,6 +16,7 @@ from folkmoot.governance.charter import Charter
 from folkmoot.governance.evidence import make_readmission
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.door import (
+    HANDSHAKES_MAX,
     WORK_BITS_MIN,
     CatchUpAnswer,
     Claim,
@@ -190,7 +191,9 @@ class Outside:
                 self._refused = answer.why
                 self._context.tell(Refused("admission", answer.why))
         elif isinstance(answer, CatchUpAnswer):
-            for data in answer.handshakes:
+            if self._claim is None:
+                return  # a newcomer missed nothing, and would keep them for ever
+            for data in answer.handshakes[: HANDSHAKES_MAX - len(self._handshakes)]:
                 try:
                     self._handshakes.append(codec.decode(Handshake.read, data))
                 except DecodeError:
@@ -296,6 +299,9 @@ class Outside:
             )
         return self._message
 
-    def next_timer(self) -> float:
-        due = self._lane.next_timer()
-        return self._knock_at if due is None else min(self._knock_at, due)
+    def next_timer(self) -> float | None:
+        """When `handle_timer` is due; whoever is let in and reads the charter waits for nothing."""
+        times = [] if self._admitted is not None else [self._knock_at]
+        if (due := self._lane.next_timer()) is not None:
+            times.append(due)
+        return min(times, default=None)
