@@ -48,11 +48,17 @@ class Member:
     def __init__(self, name: str, command: Command) -> None:
         self.name = name
         self.command = command
+        self.earlier: list[Command] = []
         self.id = ""
 
     def is_in(self) -> Member:
         self.id = str(self.command.wait_for("joined")["member"])
         return self
+
+    def follows(self, command: Command) -> None:
+        """A process in the place of the one that is gone."""
+        self.earlier.append(self.command)
+        self.command = command
 
     def mark(self) -> int:
         """What has been said until now."""
@@ -64,16 +70,21 @@ class Member:
         return [one for one in self.command.events[mark:] if wanted <= flat(one).items()]
 
     def texts(self) -> list[str]:
-        return [one["text"] for one in self.command.events if one["event"] == "chat"]
+        """Every message that one of its processes told; each process tells each once."""
+        told = []
+        for command in (*self.earlier, self.command):
+            texts = [one["text"] for one in command.events if one["event"] == "chat"]
+            assert len(texts) == len(set(texts)), (self.name, texts)
+            told += texts
+        return told
 
     def says(self, text: str) -> str:
         self.command.do(do="chat", text=text)
         return text
 
     def reads(self, texts: set[str]) -> None:
-        """Waits until all of these are there, each once."""
+        """Waits until all of these are there."""
         until(lambda: texts <= set(self.texts()), what=(self.name, texts))
-        assert len(self.texts()) == len(set(self.texts())), self.name
 
     def heard(self, other: Member, mark: int = 0, kind: str = "voice") -> Heard:
         """What came of the other since then."""
@@ -129,7 +140,7 @@ class Gathering:
         """Starts the process of a member again whose process is gone."""
         state = member.command.state
         member.command.end()
-        member.command = self._join(member.name, more, program, state)
+        member.follows(self._join(member.name, more, program, state))
 
     def _join(
         self, name: str, more: Sequence[str], program: Sequence[str], state: Path | None
