@@ -43,6 +43,7 @@ class Setting:
         relays = chance.choice((1, 1, 1, 2, 2, 3))
         hostile = chance.random() < 0.6
         names = [one.name for one in HOSTILE]
+        insider = chance.random() < 0.25
         conducts = tuple(
             chance.choice(names) if hostile and chance.random() < 0.7 else "honest"
             for _ in range(relays)
@@ -51,11 +52,12 @@ class Setting:
             relays=relays,
             delay_s=chance.choice((0.01, 0.05, 0.2, 0.3)),
             tick_s=chance.choice((0.01, 0.02, 0.04)),
-            members_max=chance.choice((3, 4, 5, 6)) if relays < 3 else 4,
+            # An insider needs four: fewer than a third may lie.
+            members_max=5 if insider else chance.choice((3, 4, 5, 6)) if relays < 3 else 4,
             steps=chance.choice((8, 11, 14)) if relays < 3 else 8,
             conducts=conducts,
             open_door=chance.random() < 0.25,
-            insider=chance.random() < 0.25,
+            insider=insider,
             wrong_clocks=chance.random() < 0.3,
         )
 
@@ -152,7 +154,7 @@ class Story:
                 much = self.chance.choice((0.05, 0.15, 0.3))
                 relay.take_up(kind(self.world.chance(f"conduct {relay.number}"), much))
         # Most stories are about a meeting, so there is one to begin with.
-        for number in range(self.chance.choice((1, 2, 3))):
+        for number in range(3 if self.setting.insider else self.chance.choice((1, 2, 3))):
             self.join(f"First{number}")
             self.world.run(self.chance.uniform(0.1, 2.0))
         self.world.run(self.chance.uniform(2.0, 5.0))
@@ -181,7 +183,7 @@ class Story:
         self.number += 1
         what = self.chance.choices(
             ("join", "chat", "leave", "crash", "cut", "hang", "relay", "stranger", "mend", "evil"),
-            (4, 6, 1.5, 2, 1.5, 1, 0.5, 0.4, 4, 3 if self.setting.insider else 0),
+            (4, 6, 1.5, 2, 1.5, 1, 0.5, 0.4, 4, 10 if self.setting.insider else 0),
         )[0]
         self.world.note("step", what, str(self.number).encode())
         done = getattr(self, f"_step_{what}")()

@@ -168,6 +168,16 @@ def test_a_key_package_that_was_used_is_never_added_again(
     assert len(waiting.used) == 2
 
 
+def test_a_seat_whose_member_left_is_never_added_again(people: People, waiting: Pending) -> None:
+    """Its admission may hold for a minute more, and the record of it come late."""
+    request, other = sponsored(people, "cleo"), sponsored(people, "dan")
+    assert ask(people, waiting, request) is None
+    assert ask(people, waiting, other) is None
+    waiting.gone([seat_of("cleo")])
+    assert [one.seat for one in waiting.adds.values()] == [seat_of("dan")]
+    assert ask(people, waiting, request) == "its member left"
+
+
 def test_not_too_many_wait(
     people: People, waiting: Pending, monkeypatch: pytest.MonkeyPatch
 ) -> None:

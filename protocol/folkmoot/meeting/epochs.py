@@ -253,7 +253,7 @@ class Epochs:
         child = state.authenticator
         if child in self._candidates or not self._make_place(parent):
             return
-        timely = self._is_timely(verdict, committer, now)
+        timely = self._is_timely(verdict, committer, parent, now)
         if parent is self.current and not self._agreement.add_candidate(
             child, committer, now, timely=timely
         ):
@@ -283,11 +283,15 @@ class Epochs:
         del self._candidates[branches[longest][-1]]
         return True
 
-    def _is_timely(self, verdict: Verdict, committer: bytes, now: float) -> bool:
+    def _is_timely(
+        self, verdict: Verdict, committer: bytes, parent: EpochState, now: float
+    ) -> bool:
         """Whether we name a commit of this tick. Ticks never fall, and an admission holds for a
         while only: one commit from far ahead would keep everybody out for ever. An old one harms
-        nobody, and may only have come late."""
-        return committer == self.seat or verdict.tick <= self._wall_s(now) + TICK_AHEAD_S
+        nobody, and may only have come late; nor does one that goes no further than its parent: if
+        that was settled in spite of all, everything that follows is as far ahead."""
+        latest = max(self._wall_s(now) + TICK_AHEAD_S, parent.secrets.tick)
+        return committer == self.seat or verdict.tick <= latest
 
     def _refuse(self, committer: bytes | None, why: str) -> None:
         self._steps.append(CommitRefused(committer, why))
@@ -397,6 +401,7 @@ class Epochs:
         self._agreement = self._new_agreement(now, {**self._agreement.heard, **joined})
         self._agreement.set_online(self._online, now)
         self.pending.done(candidate.requested)
+        self.pending.gone(candidate.verdict.left)
         self.pending.prune(after, wall_s=self._wall_s(now), now=now)
         self._steps.append(
             Moved(
@@ -410,7 +415,7 @@ class Epochs:
         )
         for one, other in self._candidates.items():
             if other.parent == child:
-                timely = self._is_timely(other.verdict, other.committer, now)
+                timely = self._is_timely(other.verdict, other.committer, after, now)
                 self._agreement.add_candidate(one, other.committer, now, timely=timely)
         for farewell in self.pending.farewells:
             self._agreement.leave(farewell)

@@ -115,6 +115,8 @@ class Hearing(ABC):
         # While we ask for a fresh leaf we say nothing: who hears us would wait for our answers.
         self.quiet = not seals
         self._check_at = now
+        # When one of our own council cells came back; None without a room.
+        self.echo_at: float | None = None
         self._joined_tick = state.secrets.tick
         self.follow(now)
 
@@ -186,6 +188,7 @@ class Hearing(ABC):
         elif slot is LaneSlot.COUNCIL:
             for cell in cells:
                 if self.signalling.is_own(cell):
+                    self.echo_at = now
                     self.beacons.heard_echo(wanted.relay)
                 elif (plaintext := self.signalling.open(cell, now)) is not None:
                     for kind, body in self.council.receive(plaintext, now):

@@ -92,6 +92,7 @@ class Pending:
     returns: dict[bytes, Waiting] = field(default_factory=dict)  # by seat: the newest counts
     farewells: dict[bytes, Farewell] = field(default_factory=dict)  # by seat
     used: dict[bytes, None] = field(default_factory=dict)
+    left: dict[bytes, None] = field(default_factory=dict)  # seats
 
     def ask(self, request: Request, state: EpochState, *, wall_s: int, now: float) -> str | None:
         """Takes a request in if its evidence is good now; else says why not."""
@@ -113,6 +114,10 @@ class Pending:
             return self._ask_return(waiting, evidence, state)
         if state.entry_of(view.identity) is not None or view.ref in self.used:
             return "its seat is taken, or was"
+        if view.identity in self.left:
+            # Its admission may still be good, and the record of it come late: nobody would be there
+            # in the seat, and nobody could take it away.
+            return "its member left"
         if evidence is None:
             if self.charter.admission is not Admission.OPEN:
                 return "nobody let it in"
@@ -193,6 +198,15 @@ class Pending:
             if len(self.used) >= USED_MAX:
                 self.used.pop(next(iter(self.used)))
             self.used[reference] = None
+
+    def gone(self, seats: Iterable[bytes]) -> None:
+        """The members in these seats left: nobody sits there ever again."""
+        for seat in seats:
+            if len(self.left) >= USED_MAX:
+                self.left.pop(next(iter(self.left)))
+            self.left[seat] = None
+            for reference in [one.reference for one in self.adds.values() if one.seat == seat]:
+                del self.adds[reference]
 
     def prune(self, state: EpochState, *, wall_s: int, now: float) -> None:
         """Drops what the epoch of `state` has done already, what no longer holds, and what is too

@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def print_distributions() -> int:
+    return 0
