@@ -20,7 +20,8 @@ from folkmoot.governance.evidence import (
     farewell_content,
     readmission_content,
 )
-from folkmoot.governance.judge import Change, Refusal, RosterEntry, Verdict
+from folkmoot.governance.judge import Change, RosterEntry, Verdict
+from folkmoot.governance.refusals import Refusal, Rule
 from folkmoot.meeting import epochs
 from folkmoot.meeting.chat import ChatBook
 from folkmoot.meeting.inside import Inside
@@ -116,7 +117,7 @@ def _stale_farewells(patches: Patches) -> None:
             label = Sign.READMISSION
             content = readmission_content(group_id, entry.seat, one.leaf_hash, one.reference)
         if key is None or not verify(key, label, content, one.signature):
-            raise Refusal("not signed")
+            raise Refusal(Rule.DEPARTURE_SIGNATURE)
 
     patches.set(judging, "_check_departure", check)
 
