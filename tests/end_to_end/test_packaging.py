@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import site
 import subprocess
@@ -168,7 +169,19 @@ def test_the_installed_command_serves_its_page(meeting: subprocess.Popen[str]) -
 
 
 def test_the_same_source_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1750000000"}
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env=environment)
-    assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+    """Built as an auditor would: another folder, other times and rights of files, another
+    language and time zone."""
+    tree = tmp_path / "tree"
+    shutil.copytree(
+        ROOT,
+        tree,
+        copy_function=shutil.copyfile,
+        ignore=shutil.ignore_patterns(".git", "__pycache__", ".*_cache", ".venv", "dist"),
+    )
+    for file in tree.rglob("*.py"):
+        file.chmod(0o600)
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist"]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1750000000", "LANG": "C", "TZ": "Asia/Tokyo"}
+    subprocess.run(command, cwd=tree, check=True, capture_output=True, env=environment)
+    assert (tree / "dist" / wheel.name).read_bytes() == wheel.read_bytes()

@@ -177,13 +177,21 @@ def test_look_and_leave_it(here: Process, there: Process, suite: int) -> None:
     before = there.do("save", "bob")["state"]
     for message in (
         here.do("commit", "alice", merge=False)["commit"],
-        here.do("propose", "alice", proposal={"kind": "remove", "leaf": 1})["message"],
         here.do("send", "alice", data="00")["message"],
+        here.do("propose", "alice", proposal={"kind": "remove", "leaf": 1})["message"],
     ):
         looked = there.do("process", "bob", message=message, reject=True)
         assert looked["action"] == "reject"
         assert looked["epoch"] == 1
         assert there.do("save", "bob")["state"] == before
+
+
+def test_nothing_is_sent_while_proposals_wait(here: Process, there: Process, suite: int) -> None:
+    _two(here, there, suite)
+    told = there.do("propose", "bob", proposal={"kind": "remove", "leaf": 0})
+    here.do("process", "alice", message=told["message"])
+    assert "(check 263, §12.4)" in here.ask("send", "alice", data="00")["error"]
+    assert "(check 263, §12.4)" in there.ask("send", "bob", data="00")["error"]
 
 
 def test_merge_and_discard(here: Process, there: Process, suite: int) -> None:

@@ -273,6 +273,9 @@ def test_proposals_by_others_have_no_place(what: str, monkeypatch: pytest.Monkey
     assert len(references) == 1
     scene.honest = [scene.ann, scene.bob]
     forged = scene.mallory.commit(references)
+    # With a proposal that waits, RFC 9420 lets their own programs send no chat any more (§12.4).
+    for member in (accomplice, scene.mallory):
+        member.state.group._epoch.stored.clear()
     world.run(2)
     for one in scene.honest:
         whys = [event.why for event in one.of(events.Refused)]

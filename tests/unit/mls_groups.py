@@ -138,9 +138,16 @@ def disobedient() -> Iterator[None]:
         yield
 
 
-def refused(check: mls.Check, act: Callable[..., object], *arguments: object) -> mls.MlsError:
-    """That `act` is refused by exactly this check."""
+def refused(
+    check: mls.Check, act: Callable[..., object], *arguments: Any, **named: Any
+) -> mls.MlsError:
+    """That `act` is refused by exactly this check, and the group whose method it is stays the same
+    to the byte."""
+    group = getattr(act, "__self__", None)
+    before = group.save() if isinstance(group, mls.Group) else b""
     with pytest.raises(mls.MlsError) as caught:
-        act(*arguments)
+        act(*arguments, **named)
     assert caught.value.check is check, str(caught.value)
+    if isinstance(group, mls.Group):
+        assert group.save() == before
     return caught.value

@@ -19,7 +19,8 @@ from folkmoot.governance.evidence import (
     make_readmission,
     make_sponsor,
 )
-from folkmoot.governance.judge import Change, Newcomer, Refusal, RosterEntry, Verdict, judge
+from folkmoot.governance.judge import Change, Newcomer, RosterEntry, Verdict, judge
+from folkmoot.governance.refusals import Refusal, Rule
 
 GROUP = b"g" * 16
 TICK = 1000
@@ -40,7 +41,7 @@ def decide(
     adds: tuple[Newcomer, ...] = (),
     removes: tuple[int, ...] = (),
     committer: int | None = 0,
-    other: str | None = None,
+    other: Refusal | None = None,
     tick: int = TICK,
     charter: object = CHARTER,
     data: bytes | None = None,
@@ -96,54 +97,63 @@ BY_ANOTHER = make_farewell(KEYS[3], GROUP, SEATS[2], ROSTER[2].leaf_hash)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "why"),
+    ("arguments", "rule"),
     [
-        ({"removes": (2,)}, "without a farewell"),
-        ({"evidence": (Certificate(b"ballots"),), "removes": (2,)}, "nobody can be removed"),
-        ({"evidence": (STALE,), "removes": (2,)}, "stale"),
-        ({"evidence": (BY_ANOTHER,), "removes": (2,)}, "did not sign"),
-        ({"evidence": (farewell(),), "removes": (3,)}, "without a farewell"),
-        ({"evidence": (farewell(),)}, "does not do"),
-        ({"evidence": (farewell(), farewell()), "removes": (2,)}, "two reasons"),
-        ({"evidence": (farewell(),), "removes": (2, 2)}, "without a farewell"),
-        ({"evidence": (comeback(),), "removes": (2,)}, "adds no new one"),
-        ({"evidence": (farewell(0),), "removes": (0,)}, "its own committer"),
-        ({"removes": (9,)}, "removes nobody"),
-        ({"evidence": (comeback(),), "removes": (2,), "adds": (NEW,)}, "another seat"),
+        ({"removes": (2,)}, Rule.REMOVE_UNPROVEN),
+        ({"evidence": (Certificate(b"ballots"),), "removes": (2,)}, Rule.CERTIFICATE),
+        ({"evidence": (STALE,), "removes": (2,)}, Rule.LEAF_STALE),
+        ({"evidence": (BY_ANOTHER,), "removes": (2,)}, Rule.DEPARTURE_SIGNATURE),
+        ({"evidence": (farewell(),), "removes": (3,)}, Rule.REMOVE_UNPROVEN),
+        ({"evidence": (farewell(),)}, Rule.EVIDENCE_LEFT),
+        ({"evidence": (farewell(), farewell()), "removes": (2,)}, Rule.SEAT_TWICE),
+        ({"evidence": (farewell(),), "removes": (2, 2)}, Rule.REMOVE_UNPROVEN),
+        ({"evidence": (comeback(),), "removes": (2,)}, Rule.READMISSION_ALONE),
+        ({"evidence": (farewell(0),), "removes": (0,)}, Rule.REMOVES_COMMITTER),
+        ({"removes": (9,)}, Rule.REMOVES_NOBODY),
+        ({"evidence": (comeback(),), "removes": (2,), "adds": (NEW,)}, Rule.READMISSION_SEAT),
         (
             {
                 "evidence": (comeback(),),
                 "removes": (2,),
                 "adds": (replace(returning(), signature_key=NEW.signature_key),),
             },
-            "another key",
+            Rule.READMISSION_KEY,
         ),
-        ({"adds": (NEW,)}, "nobody admitted|no elector admitted"),
-        ({"evidence": (OLD,), "adds": (NEW,)}, "too old"),
-        ({"evidence": (LONG,), "adds": (NEW,)}, "too long"),
-        ({"evidence": (FORGED,), "adds": (NEW,)}, "did not sign"),
-        ({"evidence": (OTHER_GROUP,), "adds": (NEW,)}, "did not sign"),
-        ({"evidence": (STRANGER,), "adds": (NEW,)}, "no elector admitted"),
-        ({"evidence": (NOT_HIS_SEAT,), "adds": (NEW,)}, "did not sign"),
-        ({"evidence": (SPONSOR,), "adds": (replace(NEW, seat=SEATS[1]),)}, "taken"),
-        ({"evidence": (SPONSOR,), "adds": (NEW, NEW)}, "taken"),
-        ({"evidence": (SPONSOR, SPONSOR), "adds": (NEW,)}, "two sponsors"),
-        ({"evidence": (SPONSOR,)}, "does not do"),
-        ({"evidence": (SPONSOR,), "adds": (NEW,), "charter": OPEN}, "asks for none"),
-        ({"adds": (replace(NEW, seat=b"short"),), "charter": OPEN}, "wrong size"),
-        ({"adds": (replace(NEW, signature_key=bytes(32)),), "charter": OPEN}, "held to"),
-        ({"committer": None}, "external"),
-        ({"other": "a ReInit"}, "a ReInit"),
-        ({"tick": TICK - 1}, "before"),
-        ({"data": b""}, "cannot be read"),
-        ({"data": CommitEvidence(TICK, ()).encode() + b"x"}, "cannot be read"),
-        ({"data": b"\x02" + CommitEvidence(TICK, ()).encode()[1:]}, "cannot be read"),
+        ({"adds": (NEW,)}, Rule.NOT_ADMITTED),
+        ({"evidence": (OLD,), "adds": (NEW,)}, Rule.ADMISSION_TIME),
+        ({"evidence": (LONG,), "adds": (NEW,)}, Rule.ADMISSION_TIME),
+        ({"evidence": (FORGED,), "adds": (NEW,)}, Rule.ADMISSION_SIGNATURE),
+        ({"evidence": (OTHER_GROUP,), "adds": (NEW,)}, Rule.ADMISSION_SIGNATURE),
+        ({"evidence": (STRANGER,), "adds": (NEW,)}, Rule.NOT_ADMITTED),
+        ({"evidence": (NOT_HIS_SEAT,), "adds": (NEW,)}, Rule.ADMISSION_SIGNATURE),
+        ({"evidence": (SPONSOR,), "adds": (replace(NEW, seat=SEATS[1]),)}, Rule.SEAT_TAKEN),
+        ({"evidence": (SPONSOR,), "adds": (NEW, NEW)}, Rule.SEAT_TAKEN),
+        ({"evidence": (SPONSOR, SPONSOR), "adds": (NEW,)}, Rule.SPONSOR_TWICE),
+        ({"evidence": (SPONSOR,)}, Rule.EVIDENCE_LEFT),
+        ({"evidence": (SPONSOR,), "adds": (NEW,), "charter": OPEN}, Rule.SPONSOR_UNWANTED),
+        ({"adds": (replace(NEW, seat=b"short"),), "charter": OPEN}, Rule.SEAT_SIZE),
+        ({"adds": (replace(NEW, signature_key=bytes(32)),), "charter": OPEN}, Rule.NEWCOMER_KEY),
+        ({"committer": None}, Rule.EXTERNAL_COMMIT),
+        ({"other": Refusal(Rule.PROPOSAL_KIND, "ReInit")}, Rule.PROPOSAL_KIND),
+        ({"tick": TICK - 1}, Rule.TICK),
+        ({"data": b""}, Rule.EVIDENCE),
+        ({"data": CommitEvidence(TICK, ()).encode() + b"x"}, Rule.EVIDENCE),
+        ({"data": b"\x02" + CommitEvidence(TICK, ()).encode()[1:]}, Rule.EVIDENCE),
         (
             {"adds": (NEW,), "charter": replace(CHARTER, admission=Admission.BALLOT)},
-            "by ballot",
+            Rule.BALLOT,
         ),
     ],
 )
-def test_anything_else_is_refused(arguments: dict[str, object], why: str) -> None:
-    with pytest.raises(Refusal, match=why):
+def test_anything_else_is_refused(arguments: dict[str, object], rule: Rule) -> None:
+    with pytest.raises(Refusal) as caught:
         decide(**arguments)  # type: ignore[arg-type]
+    assert caught.value.rule is rule, str(caught.value)
+
+
+def test_what_a_refusal_says() -> None:
+    refusal = Refusal(Rule.PROPOSAL_KIND, "ReInit")
+    assert str(refusal) == "a proposal of a kind that has no place here: ReInit (check 303)"
+    assert str(Refusal(Rule.TICK)) == (
+        "its time is before that of the commit it follows (check 307)"
+    )

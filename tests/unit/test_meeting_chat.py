@@ -6,10 +6,10 @@ import pytest
 
 from folkmoot import mls
 from folkmoot.meeting.chat import (
-    CUT_OFF_MAX,
     MESSAGES_BURST,
     MESSAGES_COST_MAX,
     MESSAGES_MAX,
+    OWN_MAX,
     UNOPENED_MAX,
     ChatBook,
 )
@@ -40,7 +40,7 @@ def books(people: People) -> tuple[ChatBook, ChatBook]:
     return ChatBook(people["ada"].seat), ChatBook(people["bob"].seat)
 
 
-def again(people: People, book: ChatBook, tick: int, by: str = "ada") -> list[bytes]:
+def again(people: People, book: ChatBook, tick: int | None, by: str = "ada") -> list[bytes]:
     return book.again(people[by].state, tick, people.entropy)
 
 
@@ -104,19 +104,29 @@ def test_only_the_newest_that_wait_are_kept(people: People) -> None:
     assert [one.text for one in bob.take(NAMES)] == [str(1 + n) for n in range(UNOPENED_MAX)]
 
 
-def test_only_what_was_written_while_cut_off_is_sealed_again(people: People) -> None:
+def test_what_was_written_after_the_commit_is_sealed_again_in_its_epoch(people: People) -> None:
+    """Whoever made the commit had left for it already, and could not open what we wrote."""
     ada, bob = books(people)
-    write(people, ada, "heard")
-    write(people, ada, "cut off", cut_off=True)
+    write(people, ada, "late")
     assert again(people, ada, TICK) == []
     people.commit("bob")
     (body,) = again(people, ada, TICK)
     bob.receive(body, [people["bob"].state], 0.0)
-    assert [one.text for one in bob.take(NAMES)] == ["cut off"]
+    assert [one.text for one in bob.take(NAMES)] == ["late"]
     # Not once more in the same epoch, once more in the next.
     assert again(people, ada, TICK) == []
     people.commit("bob")
     assert len(again(people, ada, TICK)) == 1
+
+
+def test_readmitted_we_say_again_what_nobody_heard(people: People) -> None:
+    ada, bob = books(people)
+    write(people, ada, "heard")
+    write(people, ada, "cut off", cut_off=True)
+    people.commit("bob")
+    (body,) = again(people, ada, None)
+    bob.receive(body, [people["bob"].state], 0.0)
+    assert [one.text for one in bob.take(NAMES)] == ["cut off"]
 
 
 def test_nothing_is_sealed_again_after_a_later_commit(people: People) -> None:
@@ -139,15 +149,15 @@ def test_what_somebody_else_was_in_the_epoch_of_is_not_sealed_again(people: Peop
     write(people, ada, "second", cut_off=True)
     ada.heard_in(first)
     people.commit("bob")
-    assert len(again(people, ada, TICK)) == 1
+    assert len(again(people, ada, None)) == 1
 
 
 def test_messages_to_seal_again_are_bounded(people: People) -> None:
     ada, _ = books(people)
-    for number in range(CUT_OFF_MAX + 3):
+    for number in range(OWN_MAX + 3):
         write(people, ada, str(number), cut_off=True)
     people.commit("bob")
-    assert len(again(people, ada, TICK)) == CUT_OFF_MAX
+    assert len(again(people, ada, TICK)) == OWN_MAX
 
 
 def test_messages_shown_are_bounded(people: People) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from folkmoot import mls
-from folkmoot.governance import PRESETS
+from folkmoot.governance import EXTENSION_TYPE, PRESETS
 from folkmoot.governance.charter import Admission
 from folkmoot.governance.evidence import (
     CommitEvidence,
@@ -19,6 +19,7 @@ from folkmoot.governance.evidence import (
     make_sponsor,
 )
 from folkmoot.meeting import pending as module
+from folkmoot.meeting.door import KEY_PACKAGE_BYTES_MAX
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.pending import (
     COMMIT_ADDS_MAX,
@@ -26,6 +27,7 @@ from folkmoot.meeting.pending import (
     Pending,
     Request,
 )
+from folkmoot.wire import codec
 from unit.meeting_parts import GROUP, TICK, People, entropy_of, key_of, seat_of
 
 NOW = 50.0
@@ -119,6 +121,26 @@ def test_key_packages_of_another_kind_are_refused(people: People, waiting: Pendi
         assert why == "its key package is for another kind of meeting"
 
 
+def test_a_key_package_is_for_the_time_that_it_says(people: People, waiting: Pending) -> None:
+    for not_before, not_after, fits in (
+        (TICK + 1, TICK + 9, False),
+        (TICK - 9, TICK - 1, False),
+        (TICK, TICK, True),
+    ):
+        bundle = mls.create_key_package(
+            1,
+            seat_of("cleo"),
+            people.entropy,
+            extension_types=(EXTENSION_TYPE,),
+            not_before=not_before,
+            not_after=not_after,
+        )
+        sponsor = make_sponsor(people["bob"].key, GROUP, seat_of("bob"), bundle.ref, UNTIL)
+        why = ask(people, waiting, Request(bundle.key_package, sponsor))
+        assert why == (None if fits else "its key package is not for this time")
+        assert len(waiting.adds) == fits
+
+
 def test_seats_and_keys_of_others_are_not_given_again(people: People, waiting: Pending) -> None:
     assert ask(people, waiting, sponsored(people, "eve")) == "its seat is taken, or was"
     assert ask(people, waiting, sponsored(people, "cleo")) is None
@@ -177,6 +199,34 @@ def test_one_commit_adds_so_many_and_no_more(people: People, waiting: Pending) -
     plan = waiting.plan(people["ada"].state)
     assert plan is not None
     assert len(plan.proposals) == len(plan.evidence) == COMMIT_ADDS_MAX
+
+
+def test_members_who_come_back_count_too(
+    people: People, waiting: Pending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole meeting that comes back at once would make a commit that no record holds."""
+    monkeypatch.setattr(module, "COMMIT_ADDS_MAX", 2)
+    for request in (coming_back(people), coming_back(people, "bob"), sponsored(people, "cleo")):
+        assert ask(people, waiting, request) is None
+    plan = waiting.plan(people["ada"].state)
+    assert plan is not None
+    assert [type(one) for one in plan.proposals] == [mls.Remove, mls.Add] * 2
+    assert len(plan.evidence) == 2
+    monkeypatch.setattr(module, "COMMIT_FAREWELLS_MAX", 1)
+    for name in ("eve", "bob"):
+        assert waiting.say_farewell(farewell(people, name), people["ada"].state)
+    plan = waiting.plan(people["ada"].state)
+    assert plan is not None
+    assert len([one for one in plan.evidence if isinstance(one, Farewell)]) == 1
+
+
+def test_a_request_has_a_key_package_that_fits_a_knock(people: People) -> None:
+    """Larger ones could only come from a member, so that others' commits fit no record."""
+    request = sponsored(people, "cleo")
+    longer = replace(request, key_package=request.key_package.ljust(KEY_PACKAGE_BYTES_MAX + 1))
+    assert codec.decode(Request.read, request.encode()) == request
+    with pytest.raises(codec.DecodeError):
+        codec.decode(Request.read, longer.encode())
 
 
 def test_requests_that_hold_no_more_are_dropped(people: People, waiting: Pending) -> None:

@@ -59,9 +59,9 @@ def test_a_group_that_ended_is_silent(suite: int) -> None:
     world = trio(suite)
     _ended(world, suite)
     alice = world.groups["alice"]
-    refused(mls.Check.REINIT_DONE, lambda: alice.seal(b"x", entropy=world.entropy))
-    refused(mls.Check.REINIT_DONE, lambda: alice.commit(entropy=world.entropy))
-    refused(mls.Check.REINIT_DONE, lambda: alice.propose(mls.Remove(1), entropy=world.entropy))
+    refused(mls.Check.REINIT_DONE, alice.seal, b"x", entropy=world.entropy)
+    refused(mls.Check.REINIT_DONE, alice.commit, entropy=world.entropy)
+    refused(mls.Check.REINIT_DONE, alice.propose, mls.Remove(1), entropy=world.entropy)
     assert mls.Group.load(alice.save()).pending_reinit == alice.pending_reinit
 
 

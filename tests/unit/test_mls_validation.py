@@ -10,6 +10,7 @@ import pytest
 
 from folkmoot import mls
 from folkmoot.mls import protection, stored
+from folkmoot.mls import psk as psks
 from folkmoot.mls.commit import ProposalOrRef
 from folkmoot.mls.credential import Credential
 from folkmoot.mls.crypto import suite_of
@@ -21,6 +22,7 @@ from folkmoot.mls.message import encode_message
 from unit.mls_forge import Forge
 from unit.mls_groups import (
     CUSTOM_EXTENSION,
+    CUSTOM_PROPOSAL,
     GROUP_ID,
     World,
     disobedient,
@@ -133,6 +135,30 @@ def _own_update(world: World) -> list[ProposalOrRef]:
     return [mls.ProposalRef(stored.reference)]
 
 
+def _by_bob(world: World, *proposals: mls.Proposal) -> list[ProposalOrRef]:
+    """References of what bob proposed and everybody stored."""
+    for one in proposals:
+        message = world.groups["bob"].propose(one, entropy=world.entropy)
+        for name in ("alice", "carol"):
+            world.groups[name].receive(message)
+    return [mls.ProposalRef(reference) for reference in world.groups["alice"]._epoch.stored]
+
+
+def _update_and_remove(world: World) -> list[ProposalOrRef]:
+    bob = world.groups["bob"]
+    return [*_by_bob(world, bob.update(entropy=world.entropy)), mls.Remove(BOB)]
+
+
+def _two_updates(world: World) -> list[ProposalOrRef]:
+    bob = world.groups["bob"]
+    return _by_bob(world, *(bob.update(entropy=world.entropy) for _ in range(2)))
+
+
+def _update_by_value(world: World) -> list[ProposalOrRef]:
+    """By value it is its committer's."""
+    return [world.groups["alice"].update(entropy=world.entropy)]
+
+
 def _add_of_bob(world: World) -> list[ProposalOrRef]:
     return [_package(world, signature_private=world.groups["bob"].signature_private)]
 
@@ -164,10 +190,13 @@ LISTS: list[tuple[Check, Make]] = [
     *((check, _forged(change)) for check, change in KEY_PACKAGES),
     (Check.KEY_PACKAGE_SUITE, lambda world: [_package(world, suite=3)]),
     (Check.COMMIT_OWN_UPDATE, _own_update),
+    (Check.COMMIT_OWN_UPDATE, _update_by_value),
     (Check.COMMIT_OWN_REMOVE, lambda _: [mls.Remove(ALICE)]),
     (Check.REMOVE_BLANK, lambda _: [mls.Remove(3)]),
     (Check.REMOVE_BLANK, lambda _: [mls.Remove(3), mls.Remove(CAROL)]),
     (Check.LIST_LEAF_TWICE, lambda _: [mls.Remove(BOB), mls.Remove(BOB)]),
+    (Check.LIST_LEAF_TWICE, _update_and_remove),
+    (Check.LIST_LEAF_TWICE, _two_updates),
     (Check.LIST_ADD_TWICE, _same_client_twice),
     (Check.LIST_ADD_MEMBER, _add_of_bob),
     (Check.LIST_PSK_TWICE, lambda world: [_psk(world, bytes(32)), _psk(world, bytes(32))]),
@@ -206,12 +235,52 @@ def test_a_list_of_proposals(check: Check, make: Make) -> None:
     alice, bob = world.groups["alice"], world.groups["bob"]
     with disobedient():
         message = alice.commit(proposals, entropy=world.entropy).message
-    before = state_of(bob)
-    refused(check, bob.stage, message)
-    assert state_of(bob) == before
+    judge = world.groups["carol"] if make in (_update_and_remove, _two_updates) else bob
+    before = state_of(judge)
+    refused(check, judge.stage, message)
+    assert state_of(judge) == before
     # An honest committer does not make it either.
-    if check not in (Check.PROPOSAL_UNKNOWN, Check.COMMIT_OWN_UPDATE):
-        refused(check, lambda: alice.commit(proposals, entropy=world.entropy))
+    if make not in (_unknown_reference, _own_update):
+        refused(check, alice.commit, proposals, entropy=world.entropy)
+
+
+# Dave is one who knows of no extension, and of no proposal that RFC 9420 does not define.
+DAVE = 3
+
+
+def _bob_again(world: World) -> list[ProposalOrRef]:
+    return [mls.Remove(BOB), *_add_of_bob(world)]
+
+
+def _what_dave_lacks(world: World) -> list[ProposalOrRef]:
+    return [mls.Remove(DAVE), _requires(CUSTOM_EXTENSION)]
+
+
+def _unknown_to_those_who_come_and_go(world: World) -> list[ProposalOrRef]:
+    return [mls.Custom(CUSTOM_PROPOSAL, b""), mls.Remove(DAVE), _plain(world)]
+
+
+@pytest.mark.parametrize("make", [_bob_again, _what_dave_lacks, _unknown_to_those_who_come_and_go])
+def test_what_the_rules_except(make: Make) -> None:
+    """§12.2 and §12.1.7 look at the group without those whom the commit removes."""
+    world = trio(SUITE)
+    bundle = mls.create_key_package(SUITE, b"dave", world.entropy)
+    created, _ = world.commit("alice", [mls.Add(bundle.key_package)])
+    assert created.welcome is not None
+    world.groups["dave"] = mls.Group.join(created.welcome, bundle)
+    proposals = make(world)
+    _, staged = world.commit("carol", proposals)
+    assert staged["alice"].group is not None
+    assert [type(one) for one, _ in staged["alice"].proposals] == [type(one) for one in proposals]
+    # With dave in, two of them are not.
+    if make is not _bob_again:
+        world = trio(SUITE)
+        world.commit("alice", [mls.Add(bundle.key_package)])
+        check = Check.EXTENSIONS_UNSUPPORTED
+        if make is _unknown_to_those_who_come_and_go:
+            check = Check.PROPOSAL_TYPE
+        others = [one for one in make(world) if one != mls.Remove(DAVE)]
+        refused(check, world.groups["carol"].commit, others, entropy=world.entropy)
 
 
 def test_an_update_must_change_its_key_and_be_made_as_one() -> None:
@@ -267,17 +336,35 @@ def test_a_sender_is_in_the_tree() -> None:
         refused(Check.SENDER_BLANK, world.groups["carol"].receive, encode_message(message))
 
 
+def test_application_data_wait_for_the_commit_of_what_was_proposed() -> None:
+    """A Remove must take effect before anything more is said (§12.4)."""
+    world = trio(SUITE)
+    alice, bob = world.groups["alice"], world.groups["bob"]
+    message = bob.propose(mls.Remove(CAROL), entropy=world.entropy)
+    alice.receive(message)
+    for group in (alice, bob):
+        refused(Check.PROPOSALS_WAIT, group.seal, b"x", entropy=world.entropy)
+    world.groups["carol"].receive(message)
+    world.commit("alice", include_stored=True)
+    world.check_talk()
+
+
+def test_there_is_a_most_of_pre_shared_keys() -> None:
+    name = mls.PreSharedKeyID.external(b"id", bytes(32))
+    refused(Check.PSK, psks.psk_secret, suite_of(SUITE), [(name, b"")] * (psks.PSKS_MAX + 1))
+
+
 def test_what_is_kept_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     world = trio(SUITE)
     alice = world.groups["alice"]
     monkeypatch.setattr(stored, "STORED_PROPOSALS_MAX", 2)
     for _ in range(2):
         alice.propose(alice.external_psk(b"id", world.entropy), entropy=world.entropy)
-    refused(Check.LIMIT, lambda: alice.propose(mls.Remove(BOB), entropy=world.entropy))
+    refused(Check.LIMIT, alice.propose, mls.Remove(BOB), entropy=world.entropy)
     for index in range(16):
         alice.update(entropy=world.entropy)
         assert len(alice._epoch.own_updates) == index + 1
-    refused(Check.LIMIT, lambda: alice.update(entropy=world.entropy))
+    refused(Check.LIMIT, alice.update, entropy=world.entropy)
     for index in range(1024):
         alice.add_psk(index.to_bytes(2, "big"), b"")
     refused(Check.LIMIT, alice.add_psk, b"one more", b"")
@@ -302,10 +389,3 @@ def test_a_key_package_is_viewed_only_when_it_verifies() -> None:
     refused(Check.DECODE, mls.parse_key_package, framed[:4] + b"\x00\x02" + framed[6:])
     with pytest.raises(mls.UsageError):
         world.bundle("dave", extensions=[Extension(9, b""), Extension(9, b"")])
-
-
-def test_numbers_of_checks_are_unique() -> None:
-    numbers = [check.number for check in Check]
-    assert len(set(numbers)) == len(numbers)
-    assert numbers == sorted(numbers)
-    assert all(check.section.startswith("§") and check.sentence for check in Check)

@@ -10,11 +10,15 @@ import pytest
 from folkmoot import mls
 from folkmoot.mls import committing, joining, validation
 from folkmoot.mls import tree as tree_module
+from folkmoot.mls.commit import HPKECiphertext
 from folkmoot.mls.crypto import suite_of
 from folkmoot.mls.errors import Check
-from folkmoot.mls.extensions import Extension
+from folkmoot.mls.extensions import RATCHET_TREE, Extension
+from folkmoot.mls.group_info import GroupInfo
+from folkmoot.mls.message import decode_message, encode_message
 from folkmoot.mls.tree import ParentNode, RatchetTree
-from folkmoot.mls.welcome import GroupSecrets
+from folkmoot.mls.welcome import EncryptedGroupSecrets, GroupSecrets, Welcome
+from folkmoot.wire import codec
 from unit.mls_forge import Forge
 from unit.mls_groups import (
     GROUP_ID,
@@ -76,8 +80,46 @@ def test_trees() -> None:
             bent(14, replace(nodes[14], encryption_key=leaf.encryption_key)),
         ),
     ]
+    newcomer = world.bundle("ivan")
     for check, tree in cases:
         refused(check, _check_tree, tree)
+        # A newcomer is kept out by the same, whoever in it vouches for such a tree. (A leaf that
+        # is not right has its cases in `test_mls_validation_leaf.py`.)
+        if check in (Check.PARENT_HASH, Check.UNMERGED_LEAVES):
+            welcome = _welcome(world.groups["carol"], newcomer, tree)
+            refused(check, mls.Group.join, welcome, newcomer)
+
+
+def _welcome(signer: mls.Group, bundle: mls.KeyPackageBundle, tree: RatchetTree) -> bytes:
+    """A Welcome into a tree by one of its members, with nothing wrong but the tree."""
+    epoch = signer._epoch
+    info = committing.make_group_info(epoch, (), tree_extension=False, external_pub=False)
+    listed = (Extension(RATCHET_TREE, tree.encode()),)
+    context = replace(info.context, tree_hash=tree.tree_hash())
+    return _signed_welcome(signer, bundle, replace(info, context=context, extensions=listed))
+
+
+def _signed_welcome(signer: mls.Group, bundle: mls.KeyPackageBundle, info: GroupInfo) -> bytes:
+    epoch = signer._epoch
+    signature = epoch.suite.sign_with_label(epoch.signer, "GroupInfoTBS", info.tbs())
+    return _sealed_welcome(bundle, replace(info, signature=signature))
+
+
+def _sealed_welcome(
+    bundle: mls.KeyPackageBundle,
+    info: GroupInfo,
+    psks: tuple[mls.PreSharedKeyID, ...] = (),
+) -> bytes:
+    """A GroupInfo for one newcomer, under secrets that lead to nothing."""
+    suite, package = suite_of(SUITE), bundle.package
+    joiner = bytes(32)
+    sealed = committing.seal_group_info(suite, info, joiner, bytes(32))
+    secrets = GroupSecrets(joiner, None, psks)
+    encrypted = suite.encrypt_with_label(
+        suite.load_hpke_public(package.init_key), "Welcome", sealed, secrets.encode(), bytes
+    )
+    ours = EncryptedGroupSecrets(package.ref(), HPKECiphertext(*encrypted))
+    return encode_message(Welcome(SUITE, (ours,), sealed))
 
 
 def test_a_key_is_in_one_place_of_the_tree() -> None:
@@ -90,6 +132,15 @@ def test_a_key_is_in_one_place_of_the_tree() -> None:
     changed = tree.copy()
     changed.add(forge.leaf())
     refused(Check.TREE_KEYS, _check_tree, changed)
+    bundle = world.bundle("erin")
+    refused(
+        Check.TREE_KEYS, mls.Group.join, _welcome(world.groups["carol"], bundle, changed), bundle
+    )
+    # Nor may a parent have what is no key, whatever parent hash vouches for it.
+    bent = RatchetTree([*nodes[:3], replace(nodes[3], encryption_key=bytes(32)), *nodes[4:]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "check_parent_hashes", lambda _: None)
+        refused(Check.PUBLIC_KEY, _check_tree, bent)
 
 
 def test_a_tree_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,26 +218,113 @@ def test_a_welcome_with_a_wrong_path_secret(monkeypatch: pytest.MonkeyPatch) -> 
         refused(Check.PATH_SECRET, mls.Group.join, created.welcome, bundle)
 
 
-def test_a_group_of_another_suite_or_extension() -> None:
+def test_a_newcomer_holds_the_keys_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who kept the path secret from a newcomer could shut it out with any later commit, which is
+    encrypted to a node whose key the newcomer lacks."""
     world = trio(SUITE)
-    epoch = world.groups["alice"]._epoch
-    info = committing.make_group_info(epoch, (), tree_extension=True, external_pub=False)
-    other = replace(info, context=replace(info.context, suite=2))
-    seen = validation.VerifiedLeaves()
-    refused(Check.GROUP_INFO, joining.check_group_info, epoch.suite, other, epoch.tree, seen)
-    context = replace(info.context, extensions=(Extension(0xF0F1, b""),))
-    package = world.bundle("dave").package
-    refused(Check.GROUP_INFO_EXTENSION, joining.check_own_support, package, context)
+    bundle, honest = world.bundle("dave"), GroupSecrets
+    monkeypatch.setattr(
+        committing, "GroupSecrets", lambda joiner, _, psks: honest(joiner, None, psks)
+    )
+    add = mls.Add(bundle.key_package)
+    alice = world.groups["alice"]
+    welcome = alice.commit([add], entropy=world.entropy).welcome
+    refused(Check.PATH_SECRET, mls.Group.join, welcome, bundle)
+    # Without a path there is nothing that it must know.
+    welcome = alice.commit([add], force_path=False, entropy=world.entropy).welcome
+    assert mls.Group.join(welcome or b"", bundle).own_leaf == 3
+
+
+@pytest.mark.parametrize(
+    ("check", "change"),
+    [
+        (Check.GROUP_INFO, {"suite": 2}),
+        (Check.GROUP_INFO_EXTENSION, {"extensions": (Extension(0xF0F1, b""),)}),
+        (Check.TREE_HASH, {"tree_hash": bytes(32)}),
+    ],
+)
+def test_what_a_welcome_says_of_the_group(check: Check, change: dict[str, Any]) -> None:
+    world = trio(SUITE)
+    alice, bundle = world.groups["alice"], world.bundle("dave")
+    info = committing.make_group_info(alice._epoch, (), tree_extension=True, external_pub=False)
+    info = replace(info, context=replace(info.context, **change))
+    refused(check, mls.Group.join, _signed_welcome(alice, bundle, info), bundle)
+
+
+def test_a_tree_that_is_handed_over_is_that_of_the_welcome() -> None:
+    world = trio(SUITE)
+    alice, bundle = world.groups["alice"], world.bundle("dave")
+    older = alice.ratchet_tree()
+    created, _ = world.commit("alice", [mls.Add(bundle.key_package)], tree_extension=False)
+    welcome = created.welcome or b""
+    refused(Check.TREE_HASH, mls.Group.join, welcome, bundle, ratchet_tree=older)
+    refused(Check.GROUP_INFO_TREE, mls.Group.join, welcome, bundle)
+    tree = world.groups["alice"].ratchet_tree()
+    assert mls.Group.join(welcome, bundle, ratchet_tree=tree).epoch == alice.epoch + 1
+
+
+def test_a_tree_ends_with_a_member_and_has_its_nodes_in_their_places() -> None:
+    world = trio(SUITE)
+    bundle = world.bundle("dave")
+    created, _ = world.commit("alice", [mls.Add(bundle.key_package)], tree_extension=False)
+    nodes = _nodes(world.groups["alice"]._epoch.tree)
+    encoded = [
+        RatchetTree([node]).encode() if index % 2 == 0 else b"" for index, node in enumerate(nodes)
+    ]
+    leaf = codec.decode(codec.Reader.opaque, encoded[0])
+    parent = b"\x01\x02" + ParentNode(bytes(32)).encode()
+    for items in ([leaf, b"\x00", b"\x00"], [b"\x00"], [], [leaf, leaf, leaf], [parent], [b"\x02"]):
+        tree = codec.vector(items)
+        refused(Check.GROUP_INFO_TREE, mls.Group.join, created.welcome, bundle, ratchet_tree=tree)
+
+
+def test_a_welcome_is_from_somebody_else() -> None:
+    world = trio(SUITE)
+    alice = world.groups["alice"]
+    bundle = world.bundle("alice", signature_private=alice.signature_private)
+    tree = alice._epoch.tree.copy()
+    tree.update(ALICE, bundle.package.leaf_node)
+    refused(Check.WELCOME, mls.Group.join, _welcome(alice, bundle, tree), bundle)
 
 
 def test_pre_shared_keys_of_a_welcome() -> None:
     def named(usage: int, fill: int, length: int = 32) -> mls.PreSharedKeyID:
         return mls.PreSharedKeyID.resumption(usage, GROUP_ID, 4, bytes([fill]) * length)
 
-    joining._check_psks([named(2, 0), named(1, 1)], 32)
-    refused(Check.WELCOME_PSKS, joining._check_psks, [named(2, 0), named(3, 1)], 32)
-    refused(Check.LIST_PSK_TWICE, joining._check_psks, [named(1, 0), named(1, 0)], 32)
-    refused(Check.PSK_NONCE, joining._check_psks, [named(1, 0, 31)], 32)
+    world = trio(SUITE)
+    epoch = world.groups["alice"]._epoch
+    info = committing.make_group_info(epoch, (), tree_extension=True, external_pub=False)
+    bundle = world.bundle("dave")
+    for check, psks in (
+        (Check.WELCOME_PSKS, (named(2, 0), named(3, 1))),
+        (Check.LIST_PSK_TWICE, (named(1, 0), named(1, 0))),
+        (Check.PSK_NONCE, (named(1, 0, 31),)),
+        (Check.PSK_UNKNOWN, (named(2, 0), named(1, 1))),
+    ):
+        refused(check, mls.Group.join, _sealed_welcome(bundle, info, psks), bundle)
+
+
+def test_what_seals_a_welcome() -> None:
+    world = trio(SUITE)
+    epoch = world.groups["alice"]._epoch
+    info = committing.make_group_info(epoch, (), tree_extension=True, external_pub=False)
+    bundle, suite = world.bundle("dave"), suite_of(SUITE)
+    message = decode_message(_sealed_welcome(bundle, info))
+    assert isinstance(message, Welcome)
+    bent = replace(message, encrypted_group_info=message.encrypted_group_info[:-1])
+    refused(Check.HPKE_OPEN, mls.Group.join, encode_message(bent), bundle)
+    # The secrets are bound to the GroupInfo beside them: who binds them to another gets no further.
+    secrets = GroupSecrets(bytes(31) + b"!", None, ())
+    encrypted = suite.encrypt_with_label(
+        suite.load_hpke_public(bundle.package.init_key),
+        "Welcome",
+        message.encrypted_group_info,
+        secrets.encode(),
+        bytes,
+    )
+    ours = EncryptedGroupSecrets(bundle.ref, HPKECiphertext(*encrypted))
+    bent = replace(message, secrets=(ours,))
+    refused(Check.AEAD_OPEN, mls.Group.join, encode_message(bent), bundle)
 
 
 def test_a_branch_and_a_reinit_begin_in_epoch_1() -> None:

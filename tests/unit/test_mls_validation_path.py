@@ -1,4 +1,4 @@
-"""One forged update path or external commit for each check, refused by that check."""
+"""One forged update path for each check, refused by that check."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from folkmoot import mls
-from folkmoot.mls import committing, evolution, external, protection
-from folkmoot.mls.commit import Commit, HPKECiphertext, UpdatePath
+from folkmoot.mls import committing, evolution, protection
+from folkmoot.mls.commit import HPKECiphertext, UpdatePath
 from folkmoot.mls.crypto import suite_of
 from folkmoot.mls.errors import Check
 from folkmoot.mls.extensions import Capabilities
 from folkmoot.mls.leaf_node import LeafContent
-from folkmoot.mls.path import NewPath, create_path
+from folkmoot.mls.path import NewPath, PathKeys, create_path
 from unit.mls_groups import (
     CUSTOM_EXTENSION,
     GROUP_ID,
@@ -199,6 +199,39 @@ def test_an_update_path(check: Check, bend: Bend, monkeypatch: pytest.MonkeyPatc
     assert state_of(bob) == before
 
 
+def test_a_path_that_begins_with_a_secret_of_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of its keys follow from the secret, as they should; its maker chose its size."""
+    world = trio(SUITE)
+    sizes: list[int] = []
+
+    def shorter(*arguments: Any) -> NewPath:
+        *before, entropy = arguments
+        honest: Any = create_path
+
+        def drawn(length: int) -> bytes:
+            sizes.append(length)
+            # First the leaf's key is drawn, then the path secret.
+            return bytes(entropy(length)[: 31 if len(sizes) == 2 else length])
+
+        made: NewPath = honest(*before, drawn)
+        return made
+
+    monkeypatch.setattr(committing, "create_path", shorter)
+    message = world.groups["alice"].commit(entropy=world.entropy).message
+    refused(Check.PATH_SECRET, world.groups["bob"].stage, message)
+
+
+def test_who_lost_a_key_does_not_guess() -> None:
+    """A state without the key that a path is encrypted to: no honest way leads there."""
+    world = trio(SUITE)
+    carol = world.groups["carol"]
+    epoch = carol._epoch
+    epoch.keys = PathKeys(CAROL, {})
+    refused(
+        Check.PATH_SECRET, carol.stage, world.groups["alice"].commit(entropy=world.entropy).message
+    )
+
+
 def test_a_commit_without_the_path_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     world = trio(SUITE)
     alice, bob = world.groups["alice"], world.groups["bob"]
@@ -227,52 +260,15 @@ def test_the_last_epoch_has_no_successor() -> None:
     alice = world.create()
     epoch = alice._epoch
     epoch.context = replace(epoch.context, epoch=2**64 - 1)
-    refused(Check.EPOCH_EXHAUSTED, lambda: alice.commit(entropy=world.entropy))
+    refused(Check.EPOCH_EXHAUSTED, alice.commit, entropy=world.entropy)
 
 
-# External commits
-
-Tamper = Callable[[tuple[Any, ...], UpdatePath | None], Commit]
-
-
-def _external_cases(world: World) -> list[tuple[Check, Tamper]]:
-    bob = world.groups["bob"]
-    reference = mls.ProposalRef(bytes(32))
-    bob.propose(mls.Remove(CAROL), entropy=world.entropy)
-    known = bob.stored_references()[0]
-    update = world.groups["alice"].update(entropy=world.entropy)
-    return [
-        (Check.EXTERNAL_INIT_COUNT, lambda items, path: Commit((), path)),
-        (Check.EXTERNAL_INIT_COUNT, lambda items, path: Commit((items[0], items[0]), path)),
-        (
-            Check.EXTERNAL_REMOVES,
-            lambda items, path: Commit((*items, mls.Remove(1), mls.Remove(2)), path),
-        ),
-        (
-            Check.EXTERNAL_OTHER,
-            lambda items, path: Commit((*items, mls.GroupContextExtensions([])), path),
-        ),
-        (
-            Check.EXTERNAL_OTHER,
-            lambda items, path: Commit((*items, mls.Add(world.bundle("erin").key_package)), path),
-        ),
-        (
-            Check.EXTERNAL_OTHER,
-            lambda items, path: Commit((*items, mls.Custom(0xF001, b"")), path),
-        ),
-        (Check.UPDATE_SENDER, lambda items, path: Commit((*items, update), path)),
-        (Check.EXTERNAL_PATH, lambda items, path: Commit(items, None)),
-        (Check.EXTERNAL_REFERENCE, lambda items, path: Commit((*items, known), path)),
-        (Check.PROPOSAL_UNKNOWN, lambda items, path: Commit((*items, reference), path)),
-        (Check.EXTERNAL_RESYNC, lambda items, path: Commit((*items, mls.Remove(CAROL)), path)),
-    ]
-
-
-def test_external_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_follows_a_reinit() -> None:
     world = trio(SUITE)
-    info = world.groups["alice"].group_info()
-    bob = world.groups["bob"]
-    for check, tamper in _external_cases(world):
-        monkeypatch.setattr(external, "Commit", tamper)
-        _, message = mls.Group.external_join(info, world.bundle("dave"), entropy=world.entropy)
-        refused(check, bob.stage, message)
+    before = world.groups["bob"]
+    world.commit("alice", [mls.ReInit(b"next", SUITE)])
+    alice, bob = world.groups["alice"], world.groups["bob"]
+    assert before.pending_reinit is None
+    alice._epoch.reinit = None
+    message = alice.commit(entropy=world.entropy).message
+    refused(Check.REINIT_DONE, bob.stage, message)

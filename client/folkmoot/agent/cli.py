@@ -6,7 +6,7 @@ import asyncio
 import importlib.metadata
 import sys
 import tomllib
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,8 @@ import typer
 from folkmoot.agent import check as checking
 from folkmoot.agent import inspect as inspecting
 from folkmoot.agent import route
+from folkmoot.agent.bench.cli import bench_app
+from folkmoot.agent.carrying_out import AsJson, carry_out
 from folkmoot.agent.console import Output
 from folkmoot.agent.failure import WRONG_CALL, CallError, Failure
 from folkmoot.governance import (
@@ -34,7 +36,7 @@ CHARTER_FILE_BYTES_MAX = 65_536
 
 app = typer.Typer(
     name="folkmoot",
-    help="Meetings that no operator can take a person out of.",
+    help="Encrypted meetings that belong to those who are in them.",
     epilog="`folkmoot COMMAND --help` shows examples. Options also come from FOLKMOOT_… variables.",
     add_completion=False,
     no_args_is_help=True,
@@ -44,9 +46,6 @@ app = typer.Typer(
 )
 
 # Options that several commands share.
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Speak JSON lines, one event each, for other programs.")
-]
 Name = Annotated[
     str, typer.Option(metavar="NAME", envvar="FOLKMOOT_NAME", help="What others call you.")
 ]
@@ -144,6 +143,7 @@ def root(
 
 
 app.command("relay")(relay_command)
+app.add_typer(bench_app, name="bench")
 
 
 # -- checking what was said
@@ -216,17 +216,6 @@ def _admit_all(text: str) -> bool:
     if text not in ("ask", "all"):
         raise CallError("--admit is ask or all.")
     return text == "all"
-
-
-def _carry_out(output: Output, work: Callable[[], None]) -> None:
-    """Runs a command; what ends it becomes one sentence and the exit status."""
-    try:
-        work()
-    except Failure as failure:
-        output.fail(str(failure))
-        raise typer.Exit(failure.status) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -306,7 +295,7 @@ def meet(
         )
         _run(run_meeting(settings, output))
 
-    _carry_out(output, work)
+    carry_out(output, work)
 
 
 @app.command()
@@ -355,7 +344,7 @@ def join(
         )
         _run(run_meeting(settings, output))
 
-    _carry_out(output, work)
+    carry_out(output, work)
 
 
 @app.command()
@@ -371,7 +360,7 @@ def inspect(
       folkmoot inspect --json folkmoot:AYx…
     """
     output = Output(as_json)
-    _carry_out(output, lambda: inspecting.inspect(invite, output))
+    carry_out(output, lambda: inspecting.inspect(invite, output))
 
 
 @app.command()
@@ -391,7 +380,7 @@ def check(relay: Relays = None, via: Via = "direct", as_json: AsJson = False) ->
         if not asyncio.run(checking.check(relays, way, output)):
             raise Failure("Something here will not work: see above.")
 
-    _carry_out(output, work)
+    carry_out(output, work)
 
 
 def main() -> None:

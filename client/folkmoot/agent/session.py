@@ -71,6 +71,8 @@ class Session:
         self._subscribers: list[Callable[[Event], None]] = []
         self._sinks: list[MediaSink] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self._pump_is_due = False
         self._left = asyncio.Event()
         self._pumping = False
         self._relays_up: dict[int, bool] = {}
@@ -82,6 +84,9 @@ class Session:
         self._snapshot_timer: asyncio.TimerHandle | None = None
         self._last_touch = 0.0
         self._save_failed = False
+        # What a newcomer at the door knows: whether somebody inside heard the knock, who said no,
+        # and which rules are not those of the invite.
+        self._door: Event = {"heard": False, "declined": "", "rules": []}
 
     # -- running
 
@@ -130,7 +135,10 @@ class Session:
 
     def on_cells(self, handle: int, cells: Sequence[bytes]) -> None:
         self.meeting.receive(handle, cells, self.now())
-        self._pump()
+        if not self._pump_is_due:
+            # A relay's tick brings cells of several rooms at once: one round of the pump is enough.
+            self._pump_is_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
 
     def on_room(self, handle: int, is_open: bool, reason: str) -> None:
         self.meeting.room_changed(handle, is_open, self.now())
@@ -206,12 +214,14 @@ class Session:
 
     def snapshot(self) -> Event:
         """Everything the page shows."""
-        return snapshot_of(self.meeting, self._relays_up, self.now())
+        return {**snapshot_of(self.meeting, self._relays_up, self.now()), "door": {**self._door}}
 
     def do(self, command: Event) -> None:
         """One command of the contract; what cannot be done answers with `refused`."""
         try:
             perform(self.meeting, command, self.now())
+            if command.get("do") == "accept_charter":
+                self._door["rules"] = []
         except CommandError as error:
             self._publish({"event": "refused", "what": str(command.get("do")), "why": str(error)})
         self._snapshot_due = True
@@ -236,6 +246,7 @@ class Session:
 
     def _pump(self) -> None:
         """Does all that the machine asks for, tells all that happened, and sets the next timer."""
+        self._pump_is_due = False
         if self._pumping or self._links is None:
             return
         self._pumping = True
@@ -269,11 +280,14 @@ class Session:
             self._publish_snapshot()
 
     def _set_timer(self) -> None:
+        due = self.meeting.next_timer()
         if self._timer is not None:
+            if due == self._timer_due:
+                return
             self._timer.cancel()
             self._timer = None
-        due = self.meeting.next_timer()
         if due is not None and self._links is not None:
+            self._timer_due = due
             self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -335,6 +349,7 @@ class Session:
                 sink.keyframe_wanted()
             return
         self._sync_sinks()
+        self._note_door(event)
         if isinstance(event, events.MemberIn):
             self._arriving[event.seat] = self.now() + NAME_WAIT_S
         else:
@@ -347,6 +362,14 @@ class Session:
             well = event.why == events.LEFT_WELL
             self._publish({"event": "left"} if well else {"event": "left", "why": event.why})
             self._left.set()
+
+    def _note_door(self, event: events.Event) -> None:
+        if isinstance(event, events.Waiting):
+            self._door["heard"] = True
+        elif isinstance(event, events.Refused) and event.what == "admission":
+            self._door["declined"] = event.why
+        elif isinstance(event, events.CharterDiffers):
+            self._door["rules"] = list(event.sentences)
 
     def _announce(self, event: events.Event | None = None) -> None:
         """Says who came in, under their name: the commit that lets a newcomer in does not hold it.

@@ -27,12 +27,9 @@ from folkmoot.governance.evidence import (
     readmission_content,
     sponsor_content,
 )
+from folkmoot.governance.refusals import Refusal, Rule
 from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.labels import Sign, load_public_key, verify
-
-
-class Refusal(Exception):
-    """This change is not one that the meeting's rules allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +60,13 @@ class Newcomer:
 @dataclass(frozen=True, slots=True)
 class Change:
     """A staged Commit as the judge needs it: who made it, what it adds and whom it removes, and
-    whether there is anything else in it (`other`: a sentence naming it, or None)."""
+    what else in it has no place in a meeting (`other`, or None)."""
 
     committer: int | None
     authenticated_data: bytes
     adds: tuple[Newcomer, ...]
     removes: tuple[int, ...]
-    other: str | None
+    other: Refusal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +90,15 @@ def judge(
 ) -> Verdict:
     """The verdict on an allowed change; raises Refusal with the reason for any other."""
     if change.committer is None:
-        raise Refusal("an external commit")
+        raise Refusal(Rule.EXTERNAL_COMMIT)
     if change.other is not None:
-        raise Refusal(change.other)
+        raise change.other
     try:
         evidence = decode_commit_evidence(change.authenticated_data)
     except DecodeError as error:
-        raise Refusal(f"its evidence cannot be read: {error}") from None
+        raise Refusal(Rule.EVIDENCE, str(error)) from None
     if evidence.tick < parent_tick:
-        raise Refusal("its time is before that of the commit it follows")
+        raise Refusal(Rule.TICK)
     by_leaf = {entry.leaf: entry for entry in roster}
     by_seat = {entry.seat: entry for entry in roster}
     sorted_out = _sort_evidence(evidence)
@@ -110,12 +107,12 @@ def judge(
     for leaf in change.removes:
         entry = by_leaf.get(leaf)
         if entry is None:
-            raise Refusal("it removes nobody")
+            raise Refusal(Rule.REMOVES_NOBODY)
         if leaf == change.committer:
-            raise Refusal("it removes its own committer")
+            raise Refusal(Rule.REMOVES_COMMITTER)
         one = sorted_out.departures.pop(entry.seat, None)
         if one is None:
-            raise Refusal("it takes away a seat without a farewell, a readmission or a certificate")
+            raise Refusal(Rule.REMOVE_UNPROVEN)
         _check_departure(one, entry, group_id)
         if isinstance(one, Farewell):
             left.append(entry.seat)
@@ -125,25 +122,25 @@ def judge(
     readmitted: list[bytes] = []
     for newcomer in change.adds:
         if len(newcomer.seat) != SEAT_BYTES:
-            raise Refusal("a newcomer's seat has the wrong size")
+            raise Refusal(Rule.SEAT_SIZE)
         if load_public_key(newcomer.signature_key) is None:
-            raise Refusal("a newcomer's key is not one that anybody can be held to")
+            raise Refusal(Rule.NEWCOMER_KEY)
         back = returning.pop(newcomer.reference, None)
         if back is not None:
             if back.seat != newcomer.seat:
-                raise Refusal("a readmission for another seat")
+                raise Refusal(Rule.READMISSION_SEAT)
             if by_seat[back.seat].signature_key != newcomer.signature_key:
-                raise Refusal("a readmission under another key")
+                raise Refusal(Rule.READMISSION_KEY)
             readmitted.append(newcomer.seat)
             continue
         if newcomer.seat in by_seat or newcomer.seat in joined:
-            raise Refusal("a newcomer takes a seat that is taken")
+            raise Refusal(Rule.SEAT_TAKEN)
         _check_admission(sorted_out, newcomer, charter, by_seat, group_id, evidence.tick)
         joined.append(newcomer.seat)
     if returning:
-        raise Refusal("a readmission that takes the old leaf away and adds no new one")
+        raise Refusal(Rule.READMISSION_ALONE)
     if sorted_out.departures or sorted_out.sponsors:
-        raise Refusal("evidence for something that the commit does not do")
+        raise Refusal(Rule.EVIDENCE_LEFT)
     return Verdict(evidence.tick, tuple(joined), tuple(left), tuple(readmitted))
 
 
@@ -160,20 +157,20 @@ def _sort_evidence(evidence: CommitEvidence) -> _Sorted:
     for one in evidence.evidence:
         if isinstance(one, Sponsor):
             if one.reference in result.sponsors:
-                raise Refusal("two sponsors for one newcomer")
+                raise Refusal(Rule.SPONSOR_TWICE)
             result.sponsors[one.reference] = one
         elif isinstance(one, Farewell | Readmission):
             if one.seat in result.departures:
-                raise Refusal("two reasons for one seat")
+                raise Refusal(Rule.SEAT_TWICE)
             result.departures[one.seat] = one
         else:
-            raise Refusal("a certificate: in this meeting nobody can be removed")
+            raise Refusal(Rule.CERTIFICATE)
     return result
 
 
 def _check_departure(one: Farewell | Readmission, entry: RosterEntry, group_id: bytes) -> None:
     if one.leaf_hash != entry.leaf_hash:
-        raise Refusal("a stale farewell or readmission: that leaf is not in the tree now")
+        raise Refusal(Rule.LEAF_STALE)
     key = load_public_key(entry.signature_key)
     if isinstance(one, Farewell):
         label, content = Sign.FAREWELL, farewell_content(group_id, entry.seat, one.leaf_hash)
@@ -181,7 +178,7 @@ def _check_departure(one: Farewell | Readmission, entry: RosterEntry, group_id: 
         label = Sign.READMISSION
         content = readmission_content(group_id, entry.seat, one.leaf_hash, one.reference)
     if key is None or not verify(key, label, content, one.signature):
-        raise Refusal("a farewell or readmission that the member did not sign")
+        raise Refusal(Rule.DEPARTURE_SIGNATURE)
 
 
 def _check_admission(
@@ -195,19 +192,19 @@ def _check_admission(
     sponsor = evidence.sponsors.pop(newcomer.reference, None)
     if charter.admission is Admission.OPEN:
         if sponsor is not None:
-            raise Refusal("a sponsor where the charter asks for none")
+            raise Refusal(Rule.SPONSOR_UNWANTED)
         return
     if charter.admission is not Admission.SPONSOR:
-        raise Refusal("this charter admits by ballot")
+        raise Refusal(Rule.BALLOT)
     entry = None if sponsor is None else by_seat.get(sponsor.seat)
     key = None if entry is None else load_public_key(entry.signature_key)
     if sponsor is None or key is None:
-        raise Refusal("a newcomer whom no elector admitted")
+        raise Refusal(Rule.NOT_ADMITTED)
     if not tick <= sponsor.until <= tick + ADMISSION_S:
-        raise Refusal("an admission that is too old, or holds for too long")
+        raise Refusal(Rule.ADMISSION_TIME)
     content = sponsor_content(group_id, sponsor.seat, newcomer.reference, sponsor.until)
     if not verify(key, Sign.ADMISSION, content, sponsor.signature):
-        raise Refusal("an admission that the sponsor did not sign")
+        raise Refusal(Rule.ADMISSION_SIGNATURE)
 
 
 def electors(roster: Iterable[RosterEntry]) -> tuple[bytes, ...]:

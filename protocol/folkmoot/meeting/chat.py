@@ -25,16 +25,17 @@ MESSAGE_COST = 256  # of each, besides its text
 MESSAGES_PER_S = 2.0
 MESSAGES_BURST = 256.0
 UNOPENED_MAX = 256  # of epochs that we are not in yet
-CUT_OFF_MAX = 64
+OWN_MAX = 64  # of our own messages, kept to be said again
 SEEN_MAX = 4096
 
 
 @dataclass(slots=True)
-class _CutOff:
-    """A message of ours that was written while nobody else was heard."""
+class _Own:
+    """A message of ours. `unheard`: nobody else was heard in its epoch, then and since."""
 
     chat: Chat
     sealed_in: bytes  # authenticator of the epoch
+    unheard: bool
 
 
 class ChatBook:
@@ -46,7 +47,7 @@ class ChatBook:
         self._new: list[tuple[bytes, Chat]] = []
         self._unopened: list[bytes] = []
         self._seen: dict[bytes, None] = {}
-        self._cut_off: list[_CutOff] = []
+        self._said: list[_Own] = []
         self._paces: dict[bytes, Bucket] = {}
         self.floods: set[bytes] = set()  # seats whose messages were left out
 
@@ -67,8 +68,7 @@ class ChatBook:
         """A message of our own, sealed in the epoch `state`: the CONTENT record's body. `cut_off`:
         nobody else is heard now."""
         chat = Chat(entropy(MESSAGE_ID_BYTES), at_ms, text)
-        if cut_off:
-            self._cut_off = [*self._cut_off, _CutOff(chat, state.authenticator)][-CUT_OFF_MAX:]
+        self._said = [*self._said, _Own(chat, state.authenticator, cut_off)][-OWN_MAX:]
         self._note(self._own, chat)
         return self._seal(chat, state, entropy)
 
@@ -79,15 +79,21 @@ class ChatBook:
 
     def heard_in(self, authenticator: bytes) -> None:
         """Somebody else is in this epoch: what we sealed in it reaches them as a record."""
-        self._cut_off = [one for one in self._cut_off if one.sealed_in != authenticator]
+        for one in self._said:
+            one.unheard = one.unheard and one.sealed_in != authenticator
 
-    def again(self, state: EpochState, tick: int, entropy: Callable[[int], bytes]) -> list[bytes]:
-        """Messages to publish once more in the new epoch `state`, made by a commit of wall second
-        `tick`: those that we wrote after the others had left for it. No others, as a newcomer
-        reads nothing from before."""
+    def again(
+        self, state: EpochState, tick: int | None, entropy: Callable[[int], bytes]
+    ) -> list[bytes]:
+        """Messages to publish once more in the new epoch `state`.
+
+        `tick`: the wall second of the commit that made it: what we wrote after that, some had left
+        for it already. Never what was written before it, as a newcomer reads nothing from before.
+        None: we were readmitted, and what nobody heard is said now."""
         bodies = []
-        for one in self._cut_off:
-            if one.sealed_in != state.authenticator and one.chat.at_ms >= tick * 1000:
+        for one in self._said:
+            is_due = one.unheard if tick is None else one.chat.at_ms >= tick * 1000
+            if is_due and one.sealed_in != state.authenticator:
                 one.sealed_in = state.authenticator
                 bodies.append(self._seal(one.chat, state, entropy))
         return bodies

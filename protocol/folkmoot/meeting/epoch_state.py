@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from folkmoot import mls
 from folkmoot.governance.judge import Change, Newcomer, RosterEntry
+from folkmoot.governance.refusals import Refusal, Rule
 from folkmoot.meeting.secrets import MeetingSecrets
 
 SFRAME_EXPORT_LABEL = "SFrame 1.0 Base Key"  # RFC 9605 §5.2
@@ -54,18 +55,18 @@ def change_of(staged: mls.Staged) -> Change:
     other = _moved_leaf(staged)
     for proposal, sender in staged.proposals:
         if sender != staged.committer:
-            other = "a proposal by somebody else than its committer"
+            other = Refusal(Rule.OTHERS_PROPOSAL)
         elif isinstance(proposal, mls.Add):
             package, leaf = proposal.package, proposal.package.leaf_node
             adds.append(Newcomer(package.ref(), leaf.credential.identity, leaf.signature_key))
         elif isinstance(proposal, mls.Remove):
             removes.append(proposal.leaf)
         else:
-            other = f"a proposal of a kind that has no place here: {type(proposal).__name__}"
+            other = Refusal(Rule.PROPOSAL_KIND, type(proposal).__name__)
     return Change(staged.committer, staged.authenticated_data, tuple(adds), tuple(removes), other)
 
 
-def _moved_leaf(staged: mls.Staged) -> str | None:
+def _moved_leaf(staged: mls.Staged) -> Refusal | None:
     """What is wrong with the leaf that the commit's path gives its committer: MLS lets it name
     anybody, under any key, so whoever commits could sit down in another's seat. The next epoch is
     not there for one whom the commit takes out, and that one has nothing to fear any more."""
@@ -73,7 +74,7 @@ def _moved_leaf(staged: mls.Staged) -> str | None:
         return None
     before, after = staged.parent.member(staged.committer), staged.group.member(staged.committer)
     if before is None or after is None or after.identity != before.identity:
-        return "its committer's new leaf names another seat"
+        return Refusal(Rule.COMMITTER_SEAT)
     if after.signature_key != before.signature_key:
-        return "its committer's new leaf has another key"
+        return Refusal(Rule.COMMITTER_KEY)
     return None

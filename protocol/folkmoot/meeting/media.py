@@ -89,14 +89,20 @@ class MediaPlane:
     # -- following the meeting
 
     def follow(self, states: Iterable[EpochState], seats: Iterable[bytes]) -> None:
-        """Listens in these epochs, newest settled first; forgets members who are gone."""
+        """Listens in these epochs, newest settled first; forgets members who are gone.
+
+        `seats`: of the settled epoch. Whoever is in another epoch that is heard is kept, too: a
+        newcomer speaks before its commit settled here, and who left may be heard to the end; one
+        that is forgotten between two cells would be heard twice, as each holds the last frames
+        again."""
         before, self._epochs = self._epochs, {}
+        staying = set(seats)
         for state in states:
+            staying.update(entry.seat for entry in state.roster)
             if len(self._epochs) < EPOCHS_MAX:
                 held = before.get(state.authenticator) or _EpochMedia(state, {}, {}, {}, {})
                 self._epochs[state.authenticator] = held
         self._order = list(self._epochs.values())
-        staying = set(seats)
         self.screen.follow(staying)
         for seat in [one for one in self._voices if one not in staying]:
             del self._voices[seat]
@@ -280,7 +286,9 @@ class MediaPlane:
 
     def _open(self, relay: int, lane: LaneId, cell: bytes) -> tuple[_EpochMedia, Opened] | None:
         for held in self._order:
-            duplicates = held.filters.setdefault(lane, DuplicateFilter())
+            duplicates = held.filters.get(lane)
+            if duplicates is None:
+                duplicates = held.filters[lane] = DuplicateFilter()
             epoch = held.state.group.epoch
             own = held.state.own_leaf
 
@@ -304,7 +312,9 @@ class MediaPlane:
         except DecodeError:
             self.blame(author.seat, Fault.SOUND)
             return
-        receiver = self._voices.setdefault(author.seat, VoiceReceiver())
+        receiver = self._voices.get(author.seat)
+        if receiver is None:
+            receiver = self._voices[author.seat] = VoiceReceiver()
         self._deliver(author.seat, receiver.receive(cell, opened.epoch, now), now)
 
     def _receive_picture(

@@ -104,6 +104,9 @@ class Meeting(Looking):
         Raises MlsError when the saved state is damaged."""
         group = mls.Group.load(saved.group)
         state = EpochState(group, saved.secrets)
+        entry = state.entry_of(saved.seat)
+        if entry is None or entry.leaf != group.own_leaf:
+            raise mls.StateError(mls.Check.SAVED_STATE, "of another seat")
         context = make_context(
             group.group_id,
             saved.seat,
@@ -188,7 +191,7 @@ class Meeting(Looking):
                 self._lost_check_at = now + LOST_CHECK_EVERY_S
                 if self._inside.needs_leaf or self._inside.is_lost(now):
                     self._return(now)
-                elif self._inside.finds_few(now):
+                elif self._inside.finds_few(now) or self._inside.is_behind(now):
                     self._return(now, quiet=False)
             self._refresh_if_alone(now)
         if self._outside is not None:
@@ -221,8 +224,8 @@ class Meeting(Looking):
         """When `handle_timer` is due."""
         if self._left:
             return None
-        parts = (self._inside, self._outside)
-        return min((part.next_timer() for part in parts if part is not None), default=None)
+        times = [part.next_timer() for part in (self._inside, self._outside) if part is not None]
+        return min((due for due in times if due is not None), default=None)
 
     def next_outgoing(self) -> Outgoing | None:
         """What the driver must do next."""

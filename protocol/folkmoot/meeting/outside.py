@@ -191,12 +191,13 @@ class Outside:
         elif isinstance(answer, RefusedAnswer):
             self._tell_refused(NO_SUCH_MEMBER if answer.why == NO_SUCH_MEMBER else SAID_NO)
         elif isinstance(answer, CatchUpAnswer):
-            for data in answer.handshakes if self._claim is not None else ():
+            if self._claim is None:
+                return  # a newcomer missed nothing, and would keep them for ever
+            for data in answer.handshakes[: HANDSHAKES_MAX - len(self._handshakes)]:
                 try:
                     self._handshakes.append(codec.decode(Handshake.read, data))
                 except DecodeError:
                     return
-                del self._handshakes[:-HANDSHAKES_MAX]
         elif isinstance(answer, LeafAnswer) and not self._claims(answer.leaf_hash):
             self._hear_leaf(answer.leaf_hash, now)
 
@@ -302,6 +303,9 @@ class Outside:
             )
         return self._message
 
-    def next_timer(self) -> float:
-        due = self._lane.next_timer()
-        return self._knock_at if due is None else min(self._knock_at, due)
+    def next_timer(self) -> float | None:
+        """When `handle_timer` is due; whoever is let in and reads the charter waits for nothing."""
+        times = [] if self._admitted is not None else [self._knock_at]
+        if (due := self._lane.next_timer()) is not None:
+            times.append(due)
+        return min(times, default=None)

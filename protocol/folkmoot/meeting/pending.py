@@ -23,14 +23,17 @@ from folkmoot.governance.evidence import (
     readmission_content,
     sponsor_content,
 )
+from folkmoot.meeting.door import KEY_PACKAGE_BYTES_MAX
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign, load_public_key, verify
 
-KEY_PACKAGE_BYTES_MAX = 8000
 PENDING_MAX = 256  # of each kind
 SPONSORED_MAX = 128  # by one member: who lets in hundreds keeps nobody else's newcomers out
-COMMIT_ADDS_MAX = 32  # so that a commit and its Welcome stay small enough for the council
+# So that a commit and its Welcome stay small enough for the council: newcomers and members who come
+# back together, each with a key package of 720 bytes at most; and members who leave.
+COMMIT_ADDS_MAX = 32
+COMMIT_FAREWELLS_MAX = 64
 PENDING_AGE_S = 120.0
 USED_MAX = 4096
 
@@ -100,6 +103,10 @@ class Pending:
             return "its key package is for another kind of meeting"
         if load_public_key(view.signature_key) is None:
             return "its key is not one that anybody can be held to"
+        if not view.not_before <= wall_s <= view.not_after:
+            # Who commits must not put in what is out of date (RFC 9420 §7.3). Ours hold for ever:
+            # a newcomer's clock may be wrong, and an admission soon ends by its sponsor's clock.
+            return "its key package is not for this time"
         waiting = Waiting(request, view.ref, view.identity, view.signature_key, now)
         evidence = request.evidence
         if isinstance(evidence, Readmission):
@@ -217,20 +224,23 @@ class Pending:
         proposals: list[mls.Proposal] = []
         evidence: list[Evidence] = []
         takes_away = False
-        for seat, farewell in self.farewells.items():
+        for seat, farewell in list(self.farewells.items())[:COMMIT_FAREWELLS_MAX]:
             entry = state.entry_of(seat)
             if entry is not None and seat != self.own_seat:
                 proposals.append(mls.Remove(entry.leaf))
                 evidence.append(farewell)
                 takes_away = True
         leaving = {one.seat for one in evidence if isinstance(one, Farewell)}
+        room = COMMIT_ADDS_MAX
         for seat, waiting in self.returns.items():
             entry, claim = state.entry_of(seat), waiting.request.evidence
-            if entry is not None and seat != self.own_seat and seat not in leaving and claim:
+            staying = entry is not None and seat != self.own_seat and seat not in leaving
+            if entry is not None and staying and claim and room:
                 proposals.append(mls.Remove(entry.leaf))
                 proposals.append(mls.Add(waiting.request.key_package))
                 evidence.append(claim)
-        for waiting in list(self.adds.values())[:COMMIT_ADDS_MAX]:
+                room -= 1
+        for waiting in list(self.adds.values())[:room]:
             proposals.append(mls.Add(waiting.request.key_package))
             if waiting.request.evidence is not None:
                 evidence.append(waiting.request.evidence)

@@ -10,7 +10,10 @@ class UsageError(ValueError):
 
 
 class Check(enum.Enum):
-    """The checks by name: (number, section of RFC 9420, sentence). Numbers are never reused."""
+    """The checks by name: (number, section of RFC 9420, sentence). Numbers are never reused.
+
+    protocol/CHECKS.md lists them all with their tests, and what of the RFC each of them keeps.
+    """
 
     DECODE = (1, "§2.1", "the bytes do not decode")
     SUITE = (3, "§17.1", "a cipher suite that is not supported")
@@ -23,7 +26,6 @@ class Check(enum.Enum):
     SENDER = (22, "§6.1", "a sender that may not send this")
     SIGNATURE = (23, "§6.1", "a signature that does not verify")
     MEMBERSHIP_TAG = (24, "§6.2", "a membership tag that does not verify")
-    CONFIRMATION_TAG_MISSING = (25, "§6.1", "a commit without a tag, or a tag elsewhere")
     PUBLIC_APPLICATION = (26, "§6.2", "application data in a PublicMessage")
     PADDING = (27, "§6.3.1", "padding that is not zero")
     SENDER_DATA = (28, "§6.3.2", "sender data that do not open")
@@ -46,14 +48,14 @@ class Check(enum.Enum):
     KEY_PACKAGE_SUITE = (84, "§10.1", "a key package of another suite than the group's")
     TREE = (100, "§12.4.3.1", "a ratchet tree that is not valid")
     TREE_HASH = (101, "§7.8", "a tree hash that differs")
-    PARENT_HASH = (102, "§7.9", "a parent hash that differs")
+    PARENT_HASH = (102, "§7.9.2", "a parent hash that differs")
     UNMERGED_LEAVES = (103, "§12.4.3.1", "unmerged leaves that are not valid")
     PATH = (110, "§7.5", "an update path that is not valid")
     PATH_KEYS = (111, "§12.4.2", "an update path with a key that is in the tree already")
     PATH_SECRET = (112, "§7.5", "a path secret that does not fit its public key")
     PATH_REQUIRED = (113, "§12.4", "a commit without the path that it needs")
     PROPOSAL_UNKNOWN = (122, "§12.4.2", "a proposal by reference that we do not have")
-    PROPOSAL_TYPE = (123, "§12.1.7", "a type of proposal that not all members support")
+    PROPOSAL_TYPE = (123, "§12.2", "a type of proposal that not all members support")
     COMMIT_OWN_UPDATE = (131, "§12.2", "a commit of its committer's own update")
     COMMIT_OWN_REMOVE = (132, "§12.2", "a commit that removes its committer")
     GROUP_INFO = (140, "§12.4.3", "a GroupInfo that is not valid")
@@ -106,6 +108,7 @@ class Check(enum.Enum):
     EPOCH_EXHAUSTED = (260, "§12", "a group that has no epoch left")
     LIMIT = (261, "§12", "more than we are willing to keep")
     REINIT_DONE = (262, "§12.4.2", "a group that ended with a ReInit")
+    PROPOSALS_WAIT = (263, "§12.4", "application data while proposals wait for a commit")
 
     @property
     def number(self) -> int:

@@ -40,7 +40,8 @@ class Group:
         """For this package; applications use `create`, `join`, `external_join` and `load`."""
         self._epoch = epoch
         self._superseded = False
-        # The extensions of the GroupInfo by which we joined; later epochs carry them along.
+        # The extensions of the GroupInfo by which we joined this epoch: an application may have put
+        # secrets of its own there, so neither a later epoch nor a saved state carries them along.
         self.join_extensions = join_extensions
 
     def __repr__(self) -> str:
@@ -258,7 +259,10 @@ class Group:
         padding_bytes: int = 0,
         entropy: Entropy,
     ) -> bytes:
-        """Application data in a PrivateMessage; uses up a key of our own ratchet."""
+        """Application data in a PrivateMessage; uses up a key of our own ratchet.
+
+        Raises MlsError while proposals that were received or proposed wait for a commit (§12.4).
+        """
         return sending.seal(self._epoch, data, authenticated_data, padding_bytes, entropy)
 
     # Committing
@@ -312,7 +316,7 @@ class Group:
 
     def _staged(self, outcome: Outcome) -> Staged:
         after = outcome.after
-        group = None if after is None else Group(after, self.join_extensions)
+        group = None if after is None else Group(after)
         return Staged.of(outcome, self, group)
 
     def _created(self, made: Made) -> Created:
@@ -376,9 +380,9 @@ class Group:
 
     def save(self) -> bytes:
         """All of this, secrets included, for `load`."""
-        return saving.encode(self._epoch, self.join_extensions)
+        return saving.encode(self._epoch)
 
     @classmethod
     def load(cls, data: bytes) -> Group:
         """What `save` gave; raises MlsError."""
-        return cls(*saving.decode(data))
+        return cls(saving.decode(data))

@@ -11,7 +11,6 @@ from folkmoot.mls.epoch import (
     Epoch,
 )
 from folkmoot.mls.errors import Check, MlsError, StateError, UsageError
-from folkmoot.mls.extensions import Extension, encode_extensions, read_extensions
 from folkmoot.mls.group_context import GroupContext
 from folkmoot.mls.key_schedule import EpochSecrets
 from folkmoot.mls.path import PathKeys
@@ -25,7 +24,7 @@ _MAGIC = b"Folkmoot MLS 1"
 _PATH_KEYS_MAX = 32
 
 
-def encode(epoch: Epoch, join_extensions: tuple[Extension, ...]) -> bytes:
+def encode(epoch: Epoch) -> bytes:
     """All of the epoch; these bytes are as secret as the group."""
     return b"".join(
         (
@@ -54,7 +53,6 @@ def encode(epoch: Epoch, join_extensions: tuple[Extension, ...]) -> bytes:
                 for reference, item in epoch.stored.items()
             ),
             codec.vector(codec.opaque(key.data) for key in epoch.own_updates.values()),
-            encode_extensions(join_extensions),
         )
     )
 
@@ -86,7 +84,7 @@ def _read_keys(reader: codec.Reader, suite: CipherSuite, tree: RatchetTree) -> P
     return keys
 
 
-def _read_epoch(reader: codec.Reader) -> tuple[Epoch, tuple[Extension, ...]]:
+def _read_epoch(reader: codec.Reader) -> Epoch:
     if reader.take(len(_MAGIC)) != _MAGIC:
         raise codec.DecodeError("no saved group of this version")
     context = GroupContext.read(reader)
@@ -119,7 +117,7 @@ def _read_epoch(reader: codec.Reader) -> tuple[Epoch, tuple[Extension, ...]]:
         suite.load_hpke_private(data)
         for data in reader.vector(codec.Reader.opaque, items_max=OWN_UPDATES_MAX)
     ]
-    epoch = Epoch(
+    return Epoch(
         suite=suite,
         context=context,
         tree=tree,
@@ -136,10 +134,9 @@ def _read_epoch(reader: codec.Reader) -> tuple[Epoch, tuple[Extension, ...]]:
         stored=stored,
         own_updates={key.public.data: key for key in updates},
     )
-    return epoch, read_extensions(reader)
 
 
-def decode(data: bytes) -> tuple[Epoch, tuple[Extension, ...]]:
+def decode(data: bytes) -> Epoch:
     """What `encode` gave; raises MlsError."""
     try:
         return codec.decode(_read_epoch, data)

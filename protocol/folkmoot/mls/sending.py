@@ -48,7 +48,12 @@ def _seal(
 def seal(
     epoch: Epoch, data: bytes, authenticated_data: bytes, padding_bytes: int, entropy: Entropy
 ) -> bytes:
-    """Application data in a PrivateMessage, framed as an MLSMessage."""
+    """Application data in a PrivateMessage, framed as an MLSMessage.
+
+    Not while proposals wait: one of them may remove somebody who must not read this (§12.4).
+    """
+    if epoch.stored:
+        raise StateError(Check.PROPOSALS_WAIT, f"{len(epoch.stored)} of them")
     signed = _sign(epoch, data, authenticated_data, PRIVATE_MESSAGE)
     return _seal(epoch, signed, padding_bytes, entropy)
 

@@ -11,7 +11,6 @@ from folkmoot.mls.crypto import SignaturePublicKey
 from folkmoot.mls.epoch import Epoch, Step, advance, next_context
 from folkmoot.mls.errors import (
     Check,
-    CryptoError,
     FramingError,
     GenerationError,
     MlsError,
@@ -53,9 +52,8 @@ def _find_key(epoch: Epoch, content: FramedContent) -> SignaturePublicKey:
         if body.path is None:
             raise ValidationError(Check.EXTERNAL_PATH)
         return epoch.suite.load_signature_public(body.path.leaf_node.signature_key)
-    if isinstance(body, Add):
-        return epoch.suite.load_signature_public(body.package.leaf_node.signature_key)
-    raise FramingError(Check.SENDER)
+    assert isinstance(body, Add)  # `protection` lets newcomers send nothing else
+    return epoch.suite.load_signature_public(body.package.leaf_node.signature_key)
 
 
 def open_message(epoch: Epoch, body: Body) -> VerifiedContent:
@@ -227,8 +225,7 @@ def _follow(
         epoch.seen,
     ).epoch
     tag = verified.authenticated.confirmation_tag
-    if tag is None:
-        raise CryptoError(Check.CONFIRMATION_TAG_MISSING)
+    assert tag is not None  # a commit without one does not decode
     after.secrets.verify_confirmation_tag(after.context.confirmed_transcript_hash, tag)
     return after
 

@@ -60,8 +60,8 @@ rest.</li> </ul>
 <li>It cannot read, hear or see a meeting: only the machines of those in it have the keys.</li>
 <li>It cannot tell who is in a room. Everybody in it shows the same key, and there are no accounts,
 no names and no list of members.</li>
-<li>It cannot take a person out of a meeting, let one in, or mute one. It has no word for a
-person.</li>
+<li>It cannot let a person into a meeting, take one off its list, or mute one: that list is not
+here. This program has no word for a person.</li>
 <li>It cannot say who sent what, or which voice is speaking: silence looks the same as speech.</li>
 </ul>
 
@@ -69,7 +69,9 @@ person.</li>
 <ul>
 <li>It can stop, for everybody. A meeting that uses several relays goes on over the others.</li>
 <li>It sees the network address that each connection comes from, as any server does. This program
-never looks at it, writes it down or prints it; whoever runs the machine still could.</li>
+never looks at it, writes it down or prints it; whoever runs the machine still could. Who knows
+that an address is yours can cut you off from this relay. You keep your place in the meeting, and
+come back by another way.</li>
 <li>It sees how many connections a room has, and when.</li>
 </ul>
 
