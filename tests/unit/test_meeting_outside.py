@@ -162,18 +162,6 @@ def test_whoever_answers_does_not_speak_with_our_own_voice() -> None:
     assert cleo.outside.take_admitted() is None
 
 
-def test_commits_that_nobody_asked_for_are_not_kept() -> None:
-    cleo = Newcomer()
-    way = tuple(Handshake(bytes(32), bytes(50_000), b"").encode() for _ in range(20))
-    for _ in range(20):
-        assert cleo.hear(CatchUpAnswer(way)) == []
-    assert cleo.outside.take_handshakes() == []
-    cleo.hear(LeafAnswer(b"h" * 32))
-    for _ in range(20):
-        cleo.hear(CatchUpAnswer(way))
-    assert len(cleo.outside.take_handshakes()) == HANDSHAKES_MAX
-
-
 def test_a_knock_is_the_same_bytes_until_a_claim_is_made() -> None:
     cleo = Newcomer()
     assert cleo.knock() == cleo.knock()

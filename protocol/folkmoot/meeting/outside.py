@@ -198,7 +198,6 @@ class Outside:
                     self._handshakes.append(codec.decode(Handshake.read, data))
                 except DecodeError:
                     return
-                del self._handshakes[:-HANDSHAKES_MAX]
         elif isinstance(answer, LeafAnswer) and not self._claims(answer.leaf_hash):
             self._hear_leaf(answer.leaf_hash, now)
 
