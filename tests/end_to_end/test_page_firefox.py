@@ -71,8 +71,8 @@ class Fox:
 
 async def _preview(here: Fox) -> None:
     await here.holds("document.querySelector('.mirror')?.videoWidth")
-    # How loud the microphone is, is not looked at: a Firefox on a machine without a sound card
-    # starts no AudioContext. Chromium's tests look.
+    # How loud the microphone is, is not looked at: on a machine without a sound card Firefox starts
+    # no AudioContext. Chromium's tests look.
     for what in ("microphone", "camera"):
         select = f"document.querySelector('#preview-{what}')"
         await here.holds(f"{select}.options.length >= 1 && {select}.value")
