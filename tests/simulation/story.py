@@ -55,7 +55,7 @@ class Setting:
         return cls(
             relays=relays,
             delay_s=chance.choice((0.01, 0.05, 0.2, 0.3)),
-            tick_s=chance.choice((0.01, 0.02, 0.04)),
+            tick_s=chance.choice((0.01, 0.04, 0.08)),
             # An insider needs four at all times, as fewer than a third may lie.
             members_max=6 if insider else chance.choice((3, 4, 5, 6)) if relays < 3 else 4,
             steps=chance.choice((8, 11, 14)) if relays < 3 else 8,
