@@ -13,7 +13,7 @@ from simulation.meeting_world import Member, World, agreed
 from simulation.watch import EpochWatch
 
 HEALED_WITHIN_S = 60.0
-QUIET_FOR_S = 12.0
+QUIET_FOR_S = 11.0
 DELIVERED_WITHIN_S = 20.0
 OUTBOX_BYTES_QUIET = 2048
 COUNCIL_PER_S = 8  # cells of each member, up to twelve members

@@ -22,6 +22,11 @@ from simulation.watch import EpochWatch
 
 VOICE_PER_S = 2  # cells: two frames each
 OPUS_20_MS = b"\x78"  # how a frame of 20 ms begins (RFC 6716 §3.1); others are left out
+WEIGHTS = {
+    "join": 4.0, "chat": 6.0, "leave": 1.5, "crash": 2.0, "cut": 1.5, "hang": 1.0, "relay": 0.5,
+    "stranger": 0.4, "mend": 4.0,
+}  # fmt: skip
+WITH_INSIDER = {**WEIGHTS, "leave": 0.4, "crash": 0.8, "cut": 0.8, "hang": 0.5, "evil": 9.0}
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,10 @@ class Setting:
 
     @classmethod
     def draw(cls, chance: random.Random) -> Setting:
-        relays = chance.choice((1, 1, 1, 2, 2, 3))
+        insider = chance.random() < 0.25
+        relays = chance.choice((1, 1, 2) if insider else (1, 1, 1, 2, 2, 3))
         hostile = chance.random() < 0.6
         names = [one.name for one in HOSTILE]
-        insider = chance.random() < 0.25
         conducts = tuple(
             chance.choice(names) if hostile and chance.random() < 0.7 else "honest"
             for _ in range(relays)
@@ -51,9 +56,9 @@ class Setting:
         return cls(
             relays=relays,
             delay_s=chance.choice((0.01, 0.05, 0.2, 0.3)),
-            tick_s=chance.choice((0.01, 0.02, 0.04)),
-            # An insider needs four: fewer than a third may lie.
-            members_max=5 if insider else chance.choice((3, 4, 5, 6)) if relays < 3 else 4,
+            tick_s=chance.choice((0.01, 0.04, 0.08)),
+            # An insider needs four at all times, as fewer than a third may lie.
+            members_max=6 if insider else chance.choice((3, 4, 5, 6)) if relays < 3 else 4,
             steps=chance.choice((8, 11, 14)) if relays < 3 else 8,
             conducts=conducts,
             open_door=chance.random() < 0.25,
@@ -154,7 +159,7 @@ class Story:
                 much = self.chance.choice((0.05, 0.15, 0.3))
                 relay.take_up(kind(self.world.chance(f"conduct {relay.number}"), much))
         # Most stories are about a meeting, so there is one to begin with.
-        for number in range(3 if self.setting.insider else self.chance.choice((1, 2, 3))):
+        for number in range(4 if self.setting.insider else self.chance.choice((1, 2, 3))):
             self.join(f"First{number}")
             self.world.run(self.chance.uniform(0.1, 2.0))
         self.world.run(self.chance.uniform(2.0, 5.0))
@@ -181,10 +186,8 @@ class Story:
 
     def step(self) -> None:
         self.number += 1
-        what = self.chance.choices(
-            ("join", "chat", "leave", "crash", "cut", "hang", "relay", "stranger", "mend", "evil"),
-            (4, 6, 1.5, 2, 1.5, 1, 0.5, 0.4, 4, 10 if self.setting.insider else 0),
-        )[0]
+        weights = WITH_INSIDER if self.setting.insider else WEIGHTS
+        what = self.chance.choices(list(weights), list(weights.values()))[0]
         self.world.note("step", what, str(self.number).encode())
         done = getattr(self, f"_step_{what}")()
         self.steps[what] += bool(done)
@@ -320,10 +323,13 @@ class Story:
                 return False
             self.insider = Insider(self.world, self.chance.choice(here[1:]), self.chance)
             self.facts.insiders = {self.insider.who.meeting.seat}
-        if self.insider.who not in self.here():
-            return False
-        others = [one for one in self.here() if one is not self.insider.who]
-        return self.insider.attack(others, self.facts)
+        done = False
+        for _ in range(2):
+            others = [one for one in self.here() if one is not self.insider.who]
+            if self.insider.who in self.here() and len(others) >= 3:
+                done |= self.insider.attack(others, self.facts)
+                self.world.run(2.0)
+        return done
 
     # -- healing
 
