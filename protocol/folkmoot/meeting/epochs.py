@@ -68,7 +68,7 @@ class Epochs:
         self.seals = seals
         self.kept: list[Kept] = []
         self._candidates: dict[bytes, Candidate] = {}
-        self._orphans: dict[bytes, list[Handshake]] = {}
+        self._orphans: dict[Handshake, None] = {}  # the newest last
         self._heard: dict[bytes, tuple[float, bytes]] = {}  # seat: when, authenticator
         self._steps: list[Step] = []
         self._commit_wanted = False
@@ -155,10 +155,12 @@ class Epochs:
             and parent.state is not None
         ):
             self._stage(handshake, now)
-        elif sum(map(len, self._orphans.values())) < ORPHANS_MAX:
-            siblings = self._orphans.setdefault(handshake.parent, [])
-            if handshake not in siblings:
-                siblings.append(handshake)
+        else:
+            self._orphans.pop(handshake, None)
+            self._orphans[handshake] = None
+            # The oldest goes: most are of epochs that are past, and would stay for ever.
+            while len(self._orphans) > ORPHANS_MAX:
+                del self._orphans[next(iter(self._orphans))]
         self._tell_moved(now)
         self._advance(now)
 
@@ -244,7 +246,12 @@ class Epochs:
         self._candidates[child] = Candidate(
             parent.authenticator, committer, verdict, handshake, requested, state
         )
-        for orphan in self._orphans.pop(child, []):
+        self._stage_orphans(child, now)
+
+    def _stage_orphans(self, parent: bytes, now: float) -> None:
+        """The commits that waited for this epoch."""
+        for orphan in [one for one in self._orphans if one.parent == parent]:
+            del self._orphans[orphan]
             self._stage(orphan, now)
 
     def _is_timely(self, verdict: Verdict, committer: bytes, now: float) -> bool:
@@ -391,8 +398,7 @@ class Epochs:
         self._agreement = self._new_agreement(now, self._agreement.heard)
         self._agreement.set_online(self._online, now)
         self.pending.prune(state, wall_s=self._wall_s(now), now=now)
-        for handshake in self._orphans.pop(state.authenticator, []):
-            self._stage(handshake, now)
+        self._stage_orphans(state.authenticator, now)
         self._tell_moved(now)
 
     def _descends(self, candidate: Candidate, ancestor: bytes) -> bool:
