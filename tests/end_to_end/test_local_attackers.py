@@ -72,7 +72,7 @@ class Door:
         return status, body
 
     def hello(self, secret: str, **options: Any) -> dict[str, Any]:
-        """The state that the page is shown; ConnectionClosed or InvalidStatus for who is not the page."""
+        """The state that the page is shown; ConnectionClosed or InvalidStatus for who is none."""
         options.setdefault("origin", f"http://{self.host}")
         with connect(f"ws://{self.host}/page", compression=None, **options) as line:
             line.send(json.dumps({"do": "hello", "secret": secret, "instance": "a"}))
