@@ -123,9 +123,13 @@ class Gathering:
         assert self.address == before
         return relay
 
-    def opens(self, name: str, *more: str, program: Sequence[str] = PROGRAM) -> Member:
+    def opens(
+        self, name: str, *more: str, program: Sequence[str] = PROGRAM, lets_all_in: bool = True
+    ) -> Member:
+        self._admit = ("--admit", "all") if lets_all_in else ()
         command = self.commands.start(
-            *("meet", "--relay", self.address, "--headless", "--name", name, "--admit", "all"),
+            *("meet", "--relay", self.address, "--headless", "--name", name),
+            *self._admit,
             *more,
             program=program,
         )
@@ -133,7 +137,7 @@ class Gathering:
         return self._add(Member(name, command))
 
     def joins(self, name: str, *more: str, program: Sequence[str] = PROGRAM) -> Member:
-        """Knocks; whoever is in lets everybody in."""
+        """Knocks; whoever is in lets everybody in, unless the meeting was opened otherwise."""
         return self._add(Member(name, self._join(name, more, program, None)))
 
     def returns(self, member: Member, *more: str, program: Sequence[str] = PROGRAM) -> None:
@@ -146,7 +150,8 @@ class Gathering:
         self, name: str, more: Sequence[str], program: Sequence[str], state: Path | None
     ) -> Command:
         return self.commands.start(
-            *("join", self.invite, "--headless", "--name", name, "--admit", "all"),
+            *("join", self.invite, "--headless", "--name", name),
+            *self._admit,
             *more,
             program=program,
             state=state,
@@ -155,6 +160,22 @@ class Gathering:
     def _add(self, member: Member) -> Member:
         self.members.append(member)
         return member
+
+    def lets_in(self, host: Member, newcomer: Member) -> float:
+        """The host lets in who knocks under this name, each time that it is told; gives how long
+        that took."""
+        began, done = time.monotonic(), set[str]()
+
+        def is_in() -> bool:
+            for one in host.after(0, "knock", name=newcomer.name):
+                if one["knock"] not in done:
+                    done.add(one["knock"])
+                    host.command.do(do="admit", knock=one["knock"])
+            return any(one["event"] == "joined" for one in newcomer.command.events)
+
+        until(is_in, what=(newcomer.name, newcomer.command.events))
+        newcomer.is_in()
+        return time.monotonic() - began
 
     def all_in(self) -> None:
         """Waits until everybody is in, and everybody's roster has everybody."""

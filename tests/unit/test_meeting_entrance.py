@@ -219,6 +219,26 @@ def test_a_crowd_pushes_out_those_of_least_work(
     assert len(door.entrance.waiting()) == KNOCKS_MAX
 
 
+def test_who_finds_no_place_in_a_crowd_is_told_what_one_costs(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The work that the door asks for is no place yet: others may have done more than that."""
+    flood(door, KNOCKS_MAX, NOW, monkeypatch)
+    callers = list(door.entrance._callers.values())
+    door.entrance.bits = WORK_BITS_MIN
+    message = door.knock("cleo")
+    done = work_of(message[1:])  # what the door asks, or by luck more
+    for one in callers:
+        one.work = done + 1
+    door.said(NOW)
+    door.hear(message, NOW + 2)
+    assert encode_notice(min(done + 2, WORK_BITS_MAX)) in door.said(NOW + 2)
+    for one in callers:
+        one.work = 40
+    door.hear(message, NOW + 4)
+    assert encode_notice(WORK_BITS_MAX) in door.said(NOW + 4)
+
+
 def test_of_one_seat_the_newest_knock_stays(door: Door) -> None:
     door.hear(door.knock("cleo"), NOW)
     door.hear(door.knock("cleo"), NOW + 3)

@@ -158,6 +158,7 @@ class Entrance:
             self.bits = max(self.bits - 1, WORK_BITS_MIN)
         caller = Caller(name.hex(), knock, view, work, now, now)
         if not self._make_place(caller):
+            self._ask_for_work(now)
             return
         self._callers[caller.id] = caller
         self._welcome_caller(caller, now)
@@ -184,12 +185,16 @@ class Entrance:
                 self.context.tell(KnockGone(one.id))
         if len(self._callers) < KNOCKS_MAX:
             return True
-        waiting = [one for one in self._callers.values() if not one.admitted]
-        least = min(waiting, key=lambda one: (one.work, -one.since), default=None)
+        least = self._least()
         if least is None or (least.work, -least.since) >= (caller.work, -caller.since):
             return False
         self._drop(least)
         return True
+
+    def _least(self) -> Caller | None:
+        """Who gives way first."""
+        waiting = [one for one in self._callers.values() if not one.admitted]
+        return min(waiting, key=lambda one: (one.work, -one.since), default=None)
 
     def _drop(self, caller: Caller) -> None:
         del self._callers[caller.id]
@@ -199,7 +204,11 @@ class Entrance:
     def _ask_for_work(self, now: float) -> None:
         if now - self._notice_at >= NOTICE_EVERY_S:
             self._notice_at = now
-            self.lane.send(encode_notice(self.bits))
+            bits, least = self.bits, self._least()
+            if least is not None and len(self._callers) >= KNOCKS_MAX:
+                # Who did as much as the door asks finds no place all the same: say what one costs.
+                bits = min(max(bits, least.work + 1), WORK_BITS_MAX)
+            self.lane.send(encode_notice(bits))
 
     def _welcome_caller(self, caller: Caller, now: float) -> None:
         """What becomes of a new knock: a claim is judged by its evidence, anybody else asks."""

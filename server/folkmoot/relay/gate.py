@@ -108,6 +108,8 @@ class Gates:
         """Starts to accept; the sockets do not block, and belong to this object from now on."""
         loop = asyncio.get_running_loop()
         self._accepting = [loop.create_task(self._accept(listener)) for listener in listeners]
+        for task in self._accepting:
+            task.add_done_callback(_report)
 
     async def close(self) -> None:
         """Accepts no more, and gives up what is still in its handshake."""
@@ -145,14 +147,11 @@ class Gates:
         fresh.task.add_done_callback(self._handshakes.discard)
 
     async def _secure(self, connection: socket.socket, half_open: _HalfOpen) -> None:
-        def make_requests() -> Requests:
-            requests = self._make_requests()
-            requests.on_done = lambda: self._half_open.pop(half_open, None)
-            return requests
-
+        requests = self._make_requests()
+        requests.on_done = lambda: self._half_open.pop(half_open, None)
         try:
-            _, requests = await asyncio.get_running_loop().connect_accepted_socket(
-                make_requests,
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: requests,
                 connection,
                 ssl=self._context,
                 ssl_handshake_timeout=HANDSHAKE_S,
@@ -165,3 +164,10 @@ class Gates:
         except asyncio.CancelledError:
             connection.close()
             raise
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """A relay that accepts nobody any more, by our own mistake, must not do so in silence."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        context = {"message": "the relay accepts nobody any more", "exception": error}
+        task.get_loop().call_exception_handler(context)
