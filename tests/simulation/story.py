@@ -98,7 +98,11 @@ class Story:
             tick_s=setting.tick_s,
             trace=trace,
         )
-        self.facts = Facts(hostile_relays=any(one != "honest" for one in setting.conducts))
+        self.facts = Facts(
+            hostile_relays=any(one != "honest" for one in setting.conducts),
+            wrong_clocks=setting.wrong_clocks,
+        )
+        watch.clock = lambda: self.world.now
         self.invariants = Invariants(self.world, watch, self.facts)
         self.world.watchers.append(self._told)
         self.world.lets_in = lambda _, event: not event.name.startswith("Stranger")
@@ -267,7 +271,7 @@ class Story:
 
     def _crash(self, victim: Member) -> None:
         self.world.kill(victim)
-        self.facts.died_at[victim.meeting.seat] = self.world.now
+        self.facts.silent_since[victim.meeting.seat] = self.world.now
         self.dead.append(victim)
         self._disturb()
 
@@ -282,6 +286,7 @@ class Story:
         if len(here) < 2:
             return False
         victim = self.chance.choice(here)
+        self.facts.silent_since[victim.meeting.seat] = self.world.now
         among.append(victim)
         self._disturb()
         do(victim)
@@ -298,6 +303,7 @@ class Story:
         return True
 
     def _step_mend(self) -> bool:
+        self.facts.silent_since.clear()
         for one in self.cut:
             if one.alive:
                 self.world.set_link(one, True)
@@ -307,7 +313,6 @@ class Story:
         for number in self.down:
             self.world.sim_relays[number].start()
         for one in self.dead:
-            self.facts.died_at.pop(one.meeting.seat, None)
             self._hear_voice(self.world.restart(one))
         any_of_it = bool(self.cut or self.hung or self.down or self.dead)
         for trouble in (self.cut, self.hung, self.down, self.dead):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ SECTION = TEXT.split("## Paces and time-outs")[1].split("\n## ")[0]
 ROWS = re.findall(r"^\| ([^|]+) \| ([^|]+) \| `(folkmoot\.[\w.]+)` \| ([^|]+) \|$", SECTION, re.M)
 
 
-def constant(path: str) -> object:
+def constant(path: str) -> Any:
     module, name = path.rsplit(".", 1)
     return getattr(importlib.import_module(module), name)
 
@@ -34,13 +35,13 @@ def test_each_value_is_the_codes(row: tuple[str, str, str, str]) -> None:
     assert why.strip()
     found = constant(path)
     if path.endswith(".DEFAULT_LANES"):
-        council = next(lane for lane in found if lane.slot.name == "COUNCIL")  # type: ignore[attr-defined]
+        council = next(lane for lane in found if lane.slot.name == "COUNCIL")
         assert numbers(value) == [
             *(float(pace.cells_per_s) for pace in council.paces),
             *(float(pace.members_max) for pace in council.paces[:-1]),
         ]
     elif path.endswith(".BEACON_EVERY_S"):
-        (first, one), (second, two), (_, three) = found  # type: ignore[misc]
+        (first, one), (second, two), (_, three) = found
         assert numbers(value) == [one, first, two, second, three]
     else:
         assert isinstance(found, int | float)
