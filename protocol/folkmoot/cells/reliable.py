@@ -151,20 +151,24 @@ class RecordLog:
             held = sorted(self._buckets[number].items(), key=lambda item: (item[1].tick, item[0]))
             yield from (item.record for _, item in held)
 
-    def add(self, record: bytes, wall_s: float) -> bool:
-        """True if it is new and was kept. When the log is full the lowest tick goes, which may be
-        this one: so that all logs keep the same records."""
-        self.expire(wall_s)
+    def is_new(self, record: bytes, wall_s: float) -> bool:
+        """Whether it is a record of these minutes that we do not hold."""
         try:
             tick = decode_record(record).tick
         except DecodeError:
             return False
         if not wall_s - KEEP_S <= tick <= wall_s + AHEAD_S:
             return False
-        number = record_id(record)
-        bucket = self._buckets.setdefault(tick // BUCKET_S, {})
-        if number in bucket:
+        return record_id(record) not in self._buckets.get(tick // BUCKET_S, ())
+
+    def add(self, record: bytes, wall_s: float) -> bool:
+        """True if it is new and was kept. When the log is full the lowest tick goes, which may be
+        this one: so that all logs keep the same records."""
+        self.expire(wall_s)
+        if not self.is_new(record, wall_s):
             return False
+        tick, number = decode_record(record).tick, record_id(record)
+        bucket = self._buckets.setdefault(tick // BUCKET_S, {})
         bucket[number] = _Held(record, tick, wall_s)
         self._count += 1
         self._size += len(record)
