@@ -92,10 +92,7 @@ class Council:
 
     def receive_logged(self, record: bytes, now: float, wall_s: float) -> Record | None:
         """A record that is new to us, or None."""
-        # Heard even if the log is too full to keep it: a member that fills it with records from
-        # ahead of the time must not silence the others.
-        is_new = self.log.is_new(record, wall_s)
-        self.log.add(record, wall_s)
+        is_new = self.log.add(record, wall_s)
         self._repeats.on_record(record, now)
         if not is_new:
             return None
