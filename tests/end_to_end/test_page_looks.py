@@ -32,6 +32,11 @@ async def _before(here: World, page: Page, session: FakeSession) -> Shown:
     """Up to the meeting."""
     await expect(page.get_by_label("Your own picture")).to_be_visible()
     yield "preview", page
+    await page.get_by_label("Your name").fill(" ")
+    await button(page, "Join the meeting").click()
+    await expect(page.get_by_text("Please give a name.")).to_be_visible()
+    yield "preview-problem", page
+    await page.get_by_label("Your name").fill("Rosa")
     session.change(opens=True)
     await page.get_by_text("What this does not protect").click()
     yield "preview-opens", page
