@@ -96,6 +96,7 @@ async def _sides_and_dialogs(here: World, page: Page, session: FakeSession) -> S
     await button(page, "It is different").click()
     yield "safety-differs", page
     await button(page, "We compared it, it is the same").click()
+    await expect(page.get_by_text("Say nothing private now.")).to_be_hidden()
     yield "safety-same", page
     session.add("dddd0001", "Emma")
     session.change(safety_code="1" * 30, knocks=[])
