@@ -211,6 +211,7 @@ class Inside(Hearing):
     def come_back(self, state: EpochState, now: float) -> None:
         """Takes over an epoch in which our seat has a fresh leaf."""
         self.quiet = self.evicted = False
+        self.context.check_clock(state.secrets.tick, now)
         self.epochs.replace(state, now)
         self.follow(now)
         self.settle_in(now)
