@@ -72,12 +72,14 @@ class Door:
         return status, body
 
     def hello(self, secret: str, **options: Any) -> dict[str, Any]:
-        """What the page hears first; ConnectionClosed or InvalidStatus for who is not the page."""
+        """The state that the page is shown; ConnectionClosed or InvalidStatus for who is none."""
         options.setdefault("origin", f"http://{self.host}")
         with connect(f"ws://{self.host}/page", compression=None, **options) as line:
             line.send(json.dumps({"do": "hello", "secret": secret, "instance": "a"}))
-            event: dict[str, Any] = json.loads(line.recv(30))
-            return event
+            while True:
+                event: dict[str, Any] = json.loads(line.recv(30))
+                if event["event"] == "snapshot":
+                    return event
 
 
 @pytest.fixture

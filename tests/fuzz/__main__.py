@@ -91,8 +91,10 @@ def _run_guided(options: argparse.Namespace, folder: Path, corpus: Path) -> None
         from fuzz.registry import starts, target
 
         held = target(name)
-    for data in starts(name):
-        (corpus / f"start-{zlib.crc32(data):08x}").write_bytes(data)
+        findings = Findings(name, folder)
+        test = _test(held, findings)
+        for data in starts(name):
+            (corpus / f"start-{zlib.crc32(data):08x}").write_bytes(data)
     arguments = [
         sys.argv[0],
         str(corpus),
@@ -104,8 +106,6 @@ def _run_guided(options: argparse.Namespace, folder: Path, corpus: Path) -> None
         "-rss_limit_mb=4096",
         "-close_fd_mask=0",
     ]
-    findings = Findings(name, folder)
-    test = _test(held, findings)
 
     def guided(data: bytes) -> None:
         test(data)

@@ -53,7 +53,7 @@ class OutsideCells(Target[Side]):
     name = "meeting.outsider"
     calls = (60_000, 60)
     memory = (512 << 10, 64)
-    examples = 60
+    examples = 40
 
     def __init__(self) -> None:
         self.scene = Scene.get()
@@ -86,7 +86,7 @@ class _Inside(Target[Side]):
     bytes_max = 5_000
     calls = (400_000, 200)
     memory = (4 << 20, 400)
-    examples = 60
+    examples = 40
 
     def __init__(self) -> None:
         self.scene = Scene.get()

@@ -219,7 +219,7 @@ def _raising_header(patch: Patch) -> None:
 
 
 def _unread_chat(patch: Patch) -> None:
-    patch.setattr(ChatBook, "receive", lambda self, body, states: None)
+    patch.setattr(ChatBook, "receive", lambda self, body, states, now: None)
 
 
 def _naming_raises(patch: Patch) -> None:

@@ -68,8 +68,8 @@ def test_messages_that_were_changed_on_the_way(public: bool) -> None:
     package = world.bundle("dave").key_package
     sent = [
         bob.commit([mls.Add(package)], public=public, entropy=world.entropy).message,
-        bob.propose(mls.Remove(2), public=public, entropy=world.entropy),
         bob.seal(b"hello", entropy=world.entropy),
+        bob.propose(mls.Remove(2), public=public, entropy=world.entropy),
     ]
     for _ in range(ROUNDS):
         message = mutated(chance.choice(sent), chance)

@@ -202,11 +202,11 @@ def test_an_update_path(check: Check, bend: Bend, monkeypatch: pytest.MonkeyPatc
 def test_a_path_that_begins_with_a_secret_of_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of its keys follow from the secret, as they should; its maker chose its size."""
     world = trio(SUITE)
-    sizes: list[int] = []
+    honest: Any = create_path
 
     def shorter(*arguments: Any) -> NewPath:
         *before, entropy = arguments
-        honest: Any = create_path
+        sizes: list[int] = []
 
         def drawn(length: int) -> bytes:
             sizes.append(length)
@@ -219,6 +219,12 @@ def test_a_path_that_begins_with_a_secret_of_another_size(monkeypatch: pytest.Mo
     monkeypatch.setattr(committing, "create_path", shorter)
     message = world.groups["alice"].commit(entropy=world.entropy).message
     refused(Check.PATH_SECRET, world.groups["bob"].stage, message)
+    # A newcomer beside its maker is given the same secret in the Welcome.
+    other = World(SUITE)
+    bundle = other.bundle("bob")
+    add = mls.Add(bundle.key_package)
+    welcome = other.create().commit([add], entropy=other.entropy).welcome
+    refused(Check.PATH_SECRET, mls.Group.join, welcome, bundle)
 
 
 def test_who_lost_a_key_does_not_guess() -> None:

@@ -15,6 +15,8 @@ from folkmoot import mls
 from folkmoot.governance.charter import Admission
 from folkmoot.meeting.context import Context, UsageError
 from folkmoot.meeting.door import (
+    NO_SUCH_MEMBER,
+    SAID_NO,
     WORK_BITS_MAX,
     WORK_BITS_MIN,
     Answer,
@@ -141,8 +143,8 @@ class Entrance:
                 view = mls.parse_key_package(knock.key_package)
             except mls.MlsError:
                 knock = None
-        if view is not None and view.identity == self.context.seat:
-            view = None  # our own claim, come back from the relay
+        if view is not None and not self._may_have(view):
+            view = None
         if knock is None or view is None:
             if len(self._bad) >= SEEN_MAX:
                 self._bad.pop(next(iter(self._bad)))
@@ -161,6 +163,18 @@ class Entrance:
         self._callers[caller.id] = caller
         self._welcome_caller(caller, now)
         self._answer(caller, now)
+
+    def _may_have(self, view: mls.KeyPackageView) -> bool:
+        """Whether who has this key may knock for this seat: a member reads which seat a newcomer
+        knocks for, and could knock for it, too, and push the newcomer's own knock out."""
+        seat, key = view.identity, view.signature_key
+        if seat == self.context.seat:
+            return False  # our own claim, come back from the relay
+        entry = self.epochs.current.entry_of(seat)
+        if entry is not None and entry.signature_key != key:
+            return False
+        same = (one.view for one in self._callers.values() if one.view.identity == seat)
+        return all(one.signature_key == key for one in same)
 
     def _make_place(self, caller: Caller) -> bool:
         """Room for one more: of one seat only the newest knock stays, then the least work goes."""
@@ -203,7 +217,7 @@ class Entrance:
         if claim is not None:
             entry = state.entry_of(caller.view.identity)
             if entry is None:
-                caller.refused = "This meeting has no such member any more: ask to be invited anew."
+                caller.refused = NO_SUCH_MEMBER
             elif entry.leaf_hash == claim.readmission.leaf_hash:
                 if not claim.must and not self._takes_over(claim, caller, now):
                     return
@@ -305,7 +319,7 @@ class Entrance:
         caller = self._callers.get(knock)
         if caller is None:
             raise UsageError("Nobody knocks under this name any more.")
-        caller.refused = "Somebody inside said no."
+        caller.refused = SAID_NO
         caller.answered_at = -ANSWER_EVERY_S
         self._untell(caller)
 

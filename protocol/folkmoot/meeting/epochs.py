@@ -41,7 +41,9 @@ CANDIDATES_MAX = 8  # of one parent
 CHAIN_MAX = 64  # commits staged beyond the current epoch, over all branches
 UNHEARD_S = 60.0
 ADVANCES_MAX = 256  # actions done in one go
-ORPHANS_MAX = 256  # commits whose parent is not known yet
+# Commits whose parent is not known yet. Anybody can make them up, so the oldest go.
+ORPHANS_MAX = 256
+ORPHANS_BYTES_MAX = 4 << 20
 
 Entropy = Callable[[int], bytes]
 
@@ -68,7 +70,8 @@ class Epochs:
         self.seals = seals
         self.kept: list[Kept] = []
         self._candidates: dict[bytes, Candidate] = {}
-        self._orphans: dict[bytes, list[Handshake]] = {}
+        self._orphans: dict[bytes, list[Handshake]] = {}  # by parent, oldest first
+        self._orphans_bytes = self._orphans_count = 0
         self._heard: dict[bytes, tuple[float, bytes]] = {}  # seat: when, authenticator
         self._steps: list[Step] = []
         self._commit_wanted = False
@@ -155,12 +158,26 @@ class Epochs:
             and parent.state is not None
         ):
             self._stage(handshake, now)
-        elif sum(map(len, self._orphans.values())) < ORPHANS_MAX:
-            siblings = self._orphans.setdefault(handshake.parent, [])
-            if handshake not in siblings:
-                siblings.append(handshake)
+        else:
+            self._keep_orphan(handshake)
         self._tell_moved(now)
         self._advance(now)
+
+    def _keep_orphan(self, handshake: Handshake) -> None:
+        siblings = self._orphans.setdefault(handshake.parent, [])
+        if handshake in siblings:
+            return
+        siblings.append(handshake)
+        self._orphans_bytes += handshake.size
+        self._orphans_count += 1
+        while self._orphans_count > ORPHANS_MAX or self._orphans_bytes > ORPHANS_BYTES_MAX:
+            self._take_orphans(next(iter(self._orphans)))
+
+    def _take_orphans(self, parent: bytes) -> list[Handshake]:
+        taken = self._orphans.pop(parent, [])
+        self._orphans_bytes -= sum(one.size for one in taken)
+        self._orphans_count -= len(taken)
+        return taken
 
     def ask(self, request: Request, now: float) -> str | None:
         """Somebody asks for a leaf: it waits for the next commit, or the reason why not is
@@ -234,9 +251,9 @@ class Epochs:
         secrets = parent.secrets.before_commit(verdict.tick, committer, bool(verdict.left))
         state = EpochState(staged.group, secrets.after_commit(staged.group.export))
         child = state.authenticator
-        if child in self._candidates or len(self._candidates) >= CHAIN_MAX:
+        if child in self._candidates or not self._make_place(parent):
             return
-        timely = self._is_timely(verdict, committer, now)
+        timely = self._is_timely(verdict, committer, parent, now)
         if parent is self.current and not self._agreement.add_candidate(
             child, committer, now, timely=timely
         ):
@@ -244,14 +261,37 @@ class Epochs:
         self._candidates[child] = Candidate(
             parent.authenticator, committer, verdict, handshake, requested, state
         )
-        for orphan in self._orphans.pop(child, []):
+        for orphan in self._take_orphans(child):
             self._stage(orphan, now)
 
-    def _is_timely(self, verdict: Verdict, committer: bytes, now: float) -> bool:
+    def _make_place(self, parent: EpochState) -> bool:
+        """Room for one more candidate on `parent`. Those that the agreement chooses among always
+        have room: what leads further, or is void, goes first, and of that the longest branch, as
+        one member can make it as long as it likes."""
+        if len(self._candidates) < CHAIN_MAX:
+            return True
+        branches: dict[bytes | None, list[bytes]] = {}
+        for one in self._candidates:
+            if not self._agreement.chooses(one):
+                branches.setdefault(self._first_step_to(one), []).append(one)
+        longest = max(branches, key=lambda first: len(branches[first]), default=None)
+        if longest is None:
+            return False
+        if parent is not self.current and self._first_step_to(parent.authenticator) == longest:
+            return False
+        # The newest has nothing behind it: what follows comes after what it follows.
+        del self._candidates[branches[longest][-1]]
+        return True
+
+    def _is_timely(
+        self, verdict: Verdict, committer: bytes, parent: EpochState, now: float
+    ) -> bool:
         """Whether we name a commit of this tick. Ticks never fall, and an admission holds for a
         while only: one commit from far ahead would keep everybody out for ever. An old one harms
-        nobody, and may only have come late."""
-        return committer == self.seat or verdict.tick <= self._wall_s(now) + TICK_AHEAD_S
+        nobody, and may only have come late; nor does one that goes no further than its parent: if
+        that was settled in spite of all, everything that follows is as far ahead."""
+        latest = max(self._wall_s(now) + TICK_AHEAD_S, parent.secrets.tick)
+        return committer == self.seat or verdict.tick <= latest
 
     def _refuse(self, committer: bytes | None, why: str) -> None:
         self._steps.append(CommitRefused(committer, why))
@@ -361,6 +401,7 @@ class Epochs:
         self._agreement = self._new_agreement(now, {**self._agreement.heard, **joined})
         self._agreement.set_online(self._online, now)
         self.pending.done(candidate.requested)
+        self.pending.gone(candidate.verdict.left)
         self.pending.prune(after, wall_s=self._wall_s(now), now=now)
         self._steps.append(
             Moved(
@@ -374,7 +415,7 @@ class Epochs:
         )
         for one, other in self._candidates.items():
             if other.parent == child:
-                timely = self._is_timely(other.verdict, other.committer, now)
+                timely = self._is_timely(other.verdict, other.committer, after, now)
                 self._agreement.add_candidate(one, other.committer, now, timely=timely)
         for farewell in self.pending.farewells:
             self._agreement.leave(farewell)
@@ -391,7 +432,7 @@ class Epochs:
         self._agreement = self._new_agreement(now, self._agreement.heard)
         self._agreement.set_online(self._online, now)
         self.pending.prune(state, wall_s=self._wall_s(now), now=now)
-        for handshake in self._orphans.pop(state.authenticator, []):
+        for handshake in self._take_orphans(state.authenticator):
             self._stage(handshake, now)
         self._tell_moved(now)
 

@@ -17,6 +17,8 @@ from folkmoot.governance.evidence import make_readmission
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.door import (
     HANDSHAKES_MAX,
+    NO_SUCH_MEMBER,
+    SAID_NO,
     WORK_BITS_MIN,
     CatchUpAnswer,
     Claim,
@@ -84,7 +86,7 @@ class Outside:
         self._accepted = False
         self._handshakes: list[Handshake] = []
         self._position = 0
-        self._refused = ""
+        self._refused: set[str] = set()  # what was told
         self._granted_at: float | None = None
         self._leaf_answers = 0
 
@@ -187,9 +189,7 @@ class Outside:
                 self._position = answer.position
                 self._context.tell(Waiting(answer.position))
         elif isinstance(answer, RefusedAnswer):
-            if answer.why != self._refused:
-                self._refused = answer.why
-                self._context.tell(Refused("admission", answer.why))
+            self._tell_refused(NO_SUCH_MEMBER if answer.why == NO_SUCH_MEMBER else SAID_NO)
         elif isinstance(answer, CatchUpAnswer):
             if self._claim is None:
                 return  # a newcomer missed nothing, and would keep them for ever
@@ -200,6 +200,12 @@ class Outside:
                     return
         elif isinstance(answer, LeafAnswer) and not self._claims(answer.leaf_hash):
             self._hear_leaf(answer.leaf_hash, now)
+
+    def _tell_refused(self, why: str) -> None:
+        """Once each: any member can answer, and again and again."""
+        if why not in self._refused:
+            self._refused.add(why)
+            self._context.tell(Refused("admission", why))
 
     def _claims(self, leaf_hash: bytes) -> bool:
         """Whether we claim this leaf already, or claimed often enough."""
@@ -239,13 +245,11 @@ class Outside:
             extension = MeetingExtension.decode(found.get(EXTENSION_TYPE, b""))
             sealed = {one.type: one.data for one in group.join_extensions}
             before = codec.decode(MeetingSecrets.read, sealed.get(SECRETS_TYPE, b""))
-        except (mls.MlsError, DecodeError) as error:
-            self._context.tell(
-                Refused("admission", f"What the door gave us is not a meeting: {error}")
-            )
+        except (mls.MlsError, DecodeError):
+            self._tell_refused("What the door gave us is not a meeting.")
             return
         if group.group_id != self._context.group_id:
-            self._context.tell(Refused("admission", "The door let us into another meeting."))
+            self._tell_refused("The door let us into another meeting.")
             return
         if extension.charter.hash != self._charter.hash and not self._accepted:
             sentences = differences(self._charter, extension.charter)

@@ -33,6 +33,7 @@ PENDING_MAX = 256  # of each kind
 # back together, each with a key package of 720 bytes at most; and members who leave.
 COMMIT_ADDS_MAX = 32
 COMMIT_FAREWELLS_MAX = 64
+SPONSORED_MAX = 128  # by one member: who lets in hundreds keeps nobody else's newcomers out
 PENDING_AGE_S = 120.0
 USED_MAX = 4096
 
@@ -91,6 +92,7 @@ class Pending:
     returns: dict[bytes, Waiting] = field(default_factory=dict)  # by seat: the newest counts
     farewells: dict[bytes, Farewell] = field(default_factory=dict)  # by seat
     used: dict[bytes, None] = field(default_factory=dict)
+    left: dict[bytes, None] = field(default_factory=dict)  # seats
 
     def ask(self, request: Request, state: EpochState, *, wall_s: int, now: float) -> str | None:
         """Takes a request in if its evidence is good now; else says why not."""
@@ -112,6 +114,10 @@ class Pending:
             return self._ask_return(waiting, evidence, state)
         if state.entry_of(view.identity) is not None or view.ref in self.used:
             return "its seat is taken, or was"
+        if view.identity in self.left:
+            # Its admission may still be good, and the record of it come late: nobody would be there
+            # in the seat, and nobody could take it away.
+            return "its member left"
         if evidence is None:
             if self.charter.admission is not Admission.OPEN:
                 return "nobody let it in"
@@ -127,10 +133,19 @@ class Pending:
         ):
             # Two of them in one commit would spoil it for everybody else in it.
             return "its seat or key is another's"
-        if view.ref not in self.adds and len(self.adds) >= PENDING_MAX:
+        if view.ref not in self.adds and not self._has_room(evidence):
             return "too many wait already"
         self.adds.setdefault(view.ref, waiting)
         return None
+
+    def _has_room(self, evidence: Sponsor | None) -> bool:
+        if len(self.adds) >= PENDING_MAX:
+            return False
+        if evidence is None:
+            return True
+        sponsors = [one.request.evidence for one in self.adds.values()]
+        theirs = [one for one in sponsors if isinstance(one, Sponsor) and one.seat == evidence.seat]
+        return len(theirs) < SPONSORED_MAX
 
     def _ask_return(self, waiting: Waiting, one: Readmission, state: EpochState) -> str | None:
         entry = state.entry_of(one.seat)
@@ -183,6 +198,15 @@ class Pending:
             if len(self.used) >= USED_MAX:
                 self.used.pop(next(iter(self.used)))
             self.used[reference] = None
+
+    def gone(self, seats: Iterable[bytes]) -> None:
+        """The members in these seats left: nobody sits there ever again."""
+        for seat in seats:
+            if len(self.left) >= USED_MAX:
+                self.left.pop(next(iter(self.left)))
+            self.left[seat] = None
+            for reference in [one.reference for one in self.adds.values() if one.seat == seat]:
+                del self.adds[reference]
 
     def prune(self, state: EpochState, *, wall_s: int, now: float) -> None:
         """Drops what the epoch of `state` has done already, what no longer holds, and what is too

@@ -34,8 +34,8 @@ def group(
     """Commits, additions and joining in groups of 10, 100 and 1,000 members.
 
     \b
-    Times are of one core. The peers are OpenMLS, where `davey` is installed (pip install davey),
-    and the sum of the signatures, key agreements and ciphers that nobody could do without.
+    Times are of one core. The peers: OpenMLS, where `davey` is installed, and
+    the bare signatures, key agreements and ciphers that nobody can do without.
 
     \b
     Examples:
