@@ -200,14 +200,19 @@ class Charter:
         """32 bytes that name these rules; what stands beside them (relays, lanes) is not in it."""
         return charter_hash(self.encode())
 
-    def removal_needed(self, electors: int) -> int | None:
+    def removal_needed(self, electors: int, *, accused_votes: bool = True) -> int | None:
         """How many ballots remove somebody where so many electors are on the roster, the accused
-        among them; None when nobody can be removed: never, or too few to outvote one without a
-        ballot."""
-        if self.removal is None:
+        among them unless it is a guest; None when nobody can be removed: never, or too few to
+        outvote one without a ballot. With three electors or fewer nobody is, guest or not."""
+        if self.removal is None or electors <= BALLOTS_MIN:
             return None
         needed = max(self.removal.needed(electors), BALLOTS_MIN)
-        return needed if needed < electors else None
+        return needed if needed <= electors - accused_votes else None
+
+    @property
+    def share_for_admission(self) -> Share:
+        """Of all electors, to let somebody in where admission is by ballot."""
+        return MORE_THAN_TWO_THIRDS
 
     def amendment_needed(self, electors: int) -> int | None:
         """How many ballots change the charter, raise a guest, or change relays or lanes."""

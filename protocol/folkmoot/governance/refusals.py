@@ -46,6 +46,17 @@ class Rule(enum.Enum):
     NOT_ADMITTED = (337, "a newcomer whom no elector admitted")
     ADMISSION_TIME = (338, "an admission that is too old, or holds for too long")
     ADMISSION_SIGNATURE = (339, "an admission that the sponsor did not sign")
+    # Of a certificate.
+    MOTION_CHARTER = (351, "a motion under another charter")
+    MOTION_ROLL = (352, "a motion among other electors than the certificate makes out")
+    MOTION_TIME = (353, "a motion that is not open yet, or not any more")
+    MOTION_MOVER = (354, "a motion by somebody who does not vote")
+    MOTION_SIGNATURE = (355, "a motion that its mover did not sign")
+    MOTION_IMPOSSIBLE = (356, "a motion that no number of ballots can carry here")
+    BALLOT_VOTER = (357, "a ballot by somebody who did not vote at the opening, or does not now")
+    BALLOT_ACCUSED = (358, "a ballot by the one whom it is about to remove")
+    BALLOT_SIGNATURE = (359, "a ballot that its elector did not sign, or not as a yes to this")
+    BALLOTS_FEW = (360, "fewer ballots than the charter asks for")
 
     @property
     def number(self) -> int:

@@ -47,6 +47,8 @@ class Sign(enum.Enum):
     READMISSION = b"readmission"
     ADMISSION = b"admission"  # by a sponsor: reference of the newcomer's key package
     INVITE = b"invite"
+    MOTION = b"motion"
+    BALLOT = b"ballot"
     VOICE_CELL = b"voice cell"
     PICTURE_FRAME = b"picture frame"
 
