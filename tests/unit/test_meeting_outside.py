@@ -69,7 +69,7 @@ def test_a_welcome_leads_into_the_epoch_of_the_others() -> None:
     assert cleo.hear(cleo.welcome()) == []
     admitted = cleo.outside.take_admitted()
     assert admitted is not None
-    state, ada = admitted[0], cleo.people["ada"].state
+    state, ada = admitted, cleo.people["ada"].state
     assert (state.authenticator, state.secrets) == (ada.authenticator, ada.secrets)
 
 

@@ -57,9 +57,7 @@ async def probe(relay: RelayAddress, via: route.Via) -> Seen:
     return Seen(handshake_s, off_s, ready.tick_ms, ready.rooms_max, _facts(body))
 
 
-async def _get(
-    tls: ByteStream, relay: RelayAddress, path: str
-) -> tuple[dict[str, str], bytes]:
+async def _get(tls: ByteStream, relay: RelayAddress, path: str) -> tuple[dict[str, str], bytes]:
     host = format_host_port(relay.host, relay.port)
     await tls.send(
         f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("ascii")

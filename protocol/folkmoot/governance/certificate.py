@@ -11,7 +11,7 @@ takes effect at everybody or at nobody.
 **The roll of the opening** is what a newcomer cannot know. The motion names it by hash, and the
 certificate says in what it differs from the parent's: electors who are *gone* since, and those who
 came *later*. Together they must give the roll with that hash, so a committer cannot choose one. Can
-the mover? Every ballot signs the motion and so the hash; honest electors answer no motion whose roll
+the mover? Every ballot signs the motion and so the hash; honest electors answer none whose roll
 was not that of an epoch of theirs at the opening (`meeting/motions.py`). A certificate needs more
 than two thirds of the larger of both rolls, at least of the parent's as it is: fewer than a third
 lying cannot carry a motion with a false roll, and a false roll gains them nothing, as the parent's

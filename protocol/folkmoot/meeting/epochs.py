@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from folkmoot import mls
 from folkmoot.agreement import Agreement, CommitNow, Naming, SendNaming, Settled
-from folkmoot.governance.charter import Charter
-from folkmoot.governance.judge import Verdict, electors, judge
+from folkmoot.governance.charter import Admission, Charter
+from folkmoot.governance.judge import Verdict, judge
 from folkmoot.governance.refusals import Refusal
 from folkmoot.meeting.epoch_state import EpochState, change_of
+from folkmoot.meeting.motions import Decision
 from folkmoot.meeting.pending import Pending, Plan, Request
 from folkmoot.meeting.records import Handshake
 from folkmoot.meeting.secrets import EXTENSION_TYPE
@@ -35,6 +36,9 @@ PARENT_KEPT_S = 10.0
 # nobody looks after are often half a minute off, and two such people could let nobody in. Less than
 # an admission holds, so that a commit this far ahead voids none that is made after it.
 TICK_AHEAD_S = 45
+# Of a commit by certificate behind our clock: else one who kept a certificate that came too late
+# could use it as long as nobody commits anything, by an old date. Others that are late harm nobody.
+TICK_BEHIND_S = 45
 PARENTS_MAX = 8
 CANDIDATES_MAX = 8  # of one parent
 CHAIN_MAX = 64  # commits staged beyond the current epoch, over all branches
@@ -53,7 +57,6 @@ class Epochs:
         state: EpochState,
         *,
         seat: bytes,
-        charter: Charter,
         wall_s: Callable[[float], int],
         now: float,
         seals: bool = True,
@@ -61,9 +64,8 @@ class Epochs:
         """`seals` false: this is a saved state come back, in which nothing may be sealed again."""
         self.current = state
         self.seat = seat
-        self.charter = charter
         self._wall_s = wall_s
-        self.pending = Pending(charter, seat)
+        self.pending = Pending(state.terms.charter, seat)
         self.seals = seals
         self.kept: list[Kept] = []
         self._candidates: dict[bytes, Candidate] = {}
@@ -78,13 +80,23 @@ class Epochs:
         return Agreement(
             heard=heard,
             own=self.seat,
-            electors=electors(self.current.roster),
+            electors=self.current.roll.seats,
             last_committer=self.current.secrets.committer,
             parent=self.current.authenticator,
             now=now,
         )
 
     # -- looking
+
+    @property
+    def charter(self) -> Charter:
+        """The charter of the current epoch."""
+        return self.current.terms.charter
+
+    @property
+    def votes(self) -> bool:
+        """Whether we are an elector, who admits, commits and names; else a guest, who follows."""
+        return self.seat in self.current.roll
 
     def states(self) -> Iterator[EpochState]:
         """Every epoch that is heard now: the current one, then candidates, then parents, newest
@@ -169,6 +181,18 @@ class Epochs:
             self.wanted(now)
         return why
 
+    def grants(self, request: Request) -> bool:
+        """Whether a request that was taken in needs nothing more than a commit: where the electors
+        admit it waits for their certificate."""
+        return request.evidence is not None or self.charter.admission is not Admission.BALLOT
+
+    def decide(self, decisions: list[Decision], now: float) -> None:
+        """These motions are carried and wait for a commit."""
+        known = [one.name for one in self.pending.certified]
+        self.pending.certified = [one for one in decisions if one.name not in self.pending.spoilt]
+        if known != [one.name for one in self.pending.certified]:
+            self.wanted(now)
+
     def receive_naming(self, seat: bytes, naming: Naming, now: float) -> None:
         """A naming by `seat`, verified; of other parents than the current one it says nothing
         here."""
@@ -207,7 +231,7 @@ class Epochs:
                 change,
                 group_id=parent.group.group_id,
                 roster=parent.roster,
-                charter=self.charter,
+                terms=parent.terms,
                 parent_tick=parent.secrets.tick,
             )
         except Refusal as refusal:
@@ -229,8 +253,15 @@ class Epochs:
         if staged.group is None:
             # Our own seat goes: there is no key schedule for us to follow and nothing to name.
             self._steps.append(Removed(verdict))
+            if verdict.removed is not None and parent is self.current:
+                self._agreement.leave(self.seat)
             return
-        secrets = parent.secrets.before_commit(verdict.tick, committer, bool(verdict.left))
+        if verdict.removed is not None and parent is self.current:
+            # Who is to go cannot name the commit that takes it away; nobody waits for it to.
+            self._agreement.leave(verdict.removed)
+        secrets = parent.secrets.before_commit(
+            verdict.tick, committer, verdict.takes_away, verdict.removed is not None
+        )
         state = EpochState(staged.group, secrets.after_commit(staged.group.export))
         child = state.authenticator
         if child in self._candidates or len(self._candidates) >= CHAIN_MAX:
@@ -249,8 +280,11 @@ class Epochs:
     def _is_timely(self, verdict: Verdict, committer: bytes, now: float) -> bool:
         """Whether we name a commit of this tick. Ticks never fall, and an admission holds for a
         while only: one commit from far ahead would keep everybody out for ever. An old one harms
-        nobody, and may only have come late."""
-        return committer == self.seat or verdict.tick <= self._wall_s(now) + TICK_AHEAD_S
+        nobody, and may only have come late, unless it dates a certificate back."""
+        if committer == self.seat:
+            return True
+        ahead_s = verdict.tick - self._wall_s(now)
+        return ahead_s <= TICK_AHEAD_S and (verdict.carried is None or ahead_s >= -TICK_BEHIND_S)
 
     def _refuse(self, committer: bytes | None, why: str) -> None:
         self._steps.append(CommitRefused(committer, why))
@@ -306,12 +340,12 @@ class Epochs:
     def refresh(self, *, now: float, entropy: Entropy) -> None:
         """A commit without proposals: how one who came back alone leaves the epoch of its saved
         state."""
-        self._commit_plan(Plan((), (), takes_away=False), now, entropy)
+        self._commit_plan(Plan((), ()), now, entropy)
 
     def _commit_plan(self, plan: Plan, now: float, entropy: Entropy) -> None:
         parent = self.current
         tick = max(parent.secrets.tick, self._wall_s(now))
-        secrets = parent.secrets.before_commit(tick, self.seat, plan.takes_away)
+        secrets = parent.secrets.before_commit(tick, self.seat, plan.takes_away, plan.by_ballots)
         try:
             created = parent.group.commit(
                 plan.proposals,
@@ -327,14 +361,14 @@ class Epochs:
                 change_of(created.staged),
                 group_id=parent.group.group_id,
                 roster=parent.roster,
-                charter=self.charter,
+                terms=parent.terms,
                 parent_tick=parent.secrets.tick,
             )
         except (mls.MlsError, Refusal) as error:
             # What was checked when it was asked for cannot be committed after all. One request
             # goes, so that the next try is without it.
             self._refuse(self.seat, f"a commit of our own: {error}")
-            self.pending.drop_newest()
+            self.pending.give_up(plan)
             self._agreement.nothing_pending()
             return
         handshake = Handshake(parent.authenticator, created.message, created.welcome or b"")
@@ -358,6 +392,7 @@ class Epochs:
         joined = dict.fromkeys((*candidate.verdict.joined, *candidate.verdict.readmitted), unheard)
         self._agreement = self._new_agreement(now, {**self._agreement.heard, **joined})
         self._agreement.set_online(self._online, now)
+        self.pending.charter = after.terms.charter
         self.pending.done(candidate.requested)
         self.pending.prune(after, wall_s=self._wall_s(now), now=now)
         self._steps.append(
@@ -374,6 +409,8 @@ class Epochs:
             if other.parent == child:
                 timely = self._is_timely(other.verdict, other.committer, now)
                 self._agreement.add_candidate(one, other.committer, now, timely=timely)
+        if candidate.verdict.removed is not None:
+            self.pending.close_door()
         for farewell in self.pending.farewells:
             self._agreement.leave(farewell)
         if self.pending.plan(after) is not None:
@@ -388,6 +425,7 @@ class Epochs:
         self._candidates.clear()
         self._agreement = self._new_agreement(now, self._agreement.heard)
         self._agreement.set_online(self._online, now)
+        self.pending.charter = state.terms.charter
         self.pending.prune(state, wall_s=self._wall_s(now), now=now)
         for handshake in self._orphans.pop(state.authenticator, []):
             self._stage(handshake, now)
