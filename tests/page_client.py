@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hmac
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +14,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from folkmoot.agent.page import PageServer
+from folkmoot.agent.page import PageServer, ReturnNote
 from page_session import FakeSession
 
 Headers = dict[str, str]
@@ -102,8 +104,32 @@ async def closes(line: ClientConnection) -> tuple[int, str]:
 
 @contextlib.asynccontextmanager
 async def tab(page: PageServer, instance: str = "one") -> AsyncIterator[ClientConnection]:
+    """A page that was just loaded, known to the agent; what the agent says next is a snapshot or
+    that the meeting is in another tab."""
     async with dial(page) as line:
         await say(line, do="hello", secret=page.secret, instance=instance)
+        with contextlib.suppress(ConnectionClosed):  # where there are too many
+            assert (await hear(line))["event"] == "welcome"
+        yield line
+
+
+def proof_of(side: str, note: ReturnNote, page_nonce: str, agent_nonce: str) -> str:
+    """Written out here once more, from the words of `keys.py`: base64url of the HMAC-SHA-256 of
+    five lines."""
+    lines = ("Folkmoot 1 page return", side, str(note.port), page_nonce, agent_nonce)
+    mac = hmac.new(note.key.encode(), "\n".join(lines).encode(), "sha256").digest()
+    return base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+
+@contextlib.asynccontextmanager
+async def returning(page: PageServer, note: ReturnNote) -> AsyncIterator[ClientConnection]:
+    """A page that lost its line, and checks who answers; up to the agent's `welcome`."""
+    async with dial(page) as line:
+        await say(line, do="return", nonce="n" * 43, instance="one")
+        question = await hear(line)
+        assert question["event"] == "challenge"
+        assert question["proof"] == proof_of("agent", note, "n" * 43, question["nonce"])
+        await say(line, do="proof", proof=proof_of("page", note, "n" * 43, question["nonce"]))
         yield line
 
 

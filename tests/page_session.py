@@ -64,9 +64,7 @@ class FakeSession:
         }
         if phase == "in":
             self.enter()
-        for index in range(others):
-            camera = pictures is None or index < pictures
-            self.add(f"bbbb{index:04d}", NAMES[index % len(NAMES)], camera=camera)
+        self.fill(others, pictures)
 
     @staticmethod
     def member(member: str, name: str, **extra: Any) -> Event:
@@ -93,6 +91,15 @@ class FakeSession:
         self.state["members"].append(self.member(member, name, **extra))
         for sink in self.sinks:
             sink.member_added(member, name)
+
+    def fill(self, others: int, pictures: int | None = None) -> None:
+        """Up to so many others, the first `pictures` of them with a camera."""
+        here = {one["member"] for one in self.state["members"]}
+        for index in range(others):
+            member = f"bbbb{index:04d}"
+            camera = pictures is None or index < pictures
+            if member not in here:
+                self.add(member, NAMES[index % len(NAMES)], camera=camera)
 
     def remove(self, member: str) -> None:
         self.state["members"] = [one for one in self.state["members"] if one["member"] != member]

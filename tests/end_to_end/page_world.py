@@ -44,6 +44,16 @@ class World:
         self.complaints: list[str] = []
         self.addresses: set[str] = set()
 
+    async def serve_again(self, session: FakeSession) -> None:
+        """As an agent that is started again after the one before has died."""
+        self.server = PageServer(
+            session,
+            entropy=os.urandom,
+            bridge_factory=bridges_of(session),
+            note=self.server.note,
+        )
+        await self.server.start()
+
     async def open(self, url: str | None = None, **context: Any) -> Page:
         made = await self.browser.new_context(**context)
         page = await made.new_page()
@@ -69,6 +79,7 @@ async def world(session: FakeSession, *, allow: bool = True) -> AsyncIterator[Wo
     policy, nothing asked of any other place."""
     server = PageServer(session, entropy=os.urandom, bridge_factory=bridges_of(session))
     await server.start()
+    here: World | None = None
     try:
         async with async_playwright() as playwright:
             flags = [*FLAGS, ALLOW] if allow else list(FLAGS)
@@ -82,7 +93,7 @@ async def world(session: FakeSession, *, allow: bool = True) -> AsyncIterator[Wo
             finally:
                 await browser.close()
     finally:
-        await server.stop()
+        await (here.server if here is not None else server).stop()
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -93,6 +104,11 @@ async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.05)
+
+
+def off(what: str) -> dict[str, Any]:
+    """What the page says when it switches its microphone or camera off."""
+    return {"do": what, "on": False}
 
 
 def button(page: Page, name: str) -> Any:

@@ -160,6 +160,8 @@ from pathlib import Path
 from folkmoot.agent.media import Player, Recorder
 
 async def main():
+    # A busy machine is no fault of the program: only its warnings and errors count.
+    asyncio.get_running_loop().slow_callback_duration = 60
     source, out, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -3,14 +3,16 @@ real bridge: what each member sends is what the page itself sent. Here: up to jo
 
 from __future__ import annotations
 
-import os
+import contextlib
+import json
 
 import pytest
 from playwright.async_api import expect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
-from end_to_end.page_world import button, run, until, world
-from folkmoot.agent.page import PageServer, bridges_of
-from page_session import FakeSession
+from end_to_end.page_world import button, off, run, until, world
+from page_session import INVITE, FakeSession
 
 pytestmark = pytest.mark.browser
 
@@ -106,7 +108,9 @@ def test_knocking_waits_and_can_stop() -> None:
             await expect(page.locator(".lead")).to_be_visible()
             assert session.frames == 0
             await button(page, "Stop waiting").click()
-            await expect(page.get_by_role("heading", name="You have left")).to_be_visible()
+            await expect(
+                page.get_by_role("heading", name="You have stopped waiting")
+            ).to_be_visible()
             await until(lambda: session.done("leave"))
 
     run(test)
@@ -162,23 +166,75 @@ def test_the_page_goes_on_when_the_agent_comes_back() -> None:
         async with world(session) as here:
             page = await here.open()
             await expect(page.locator(".tile")).to_have_count(2)
-            port = int(here.server.url.split(":")[2].rstrip("/"))
             await here.server.stop()
             await expect(page.get_by_text("does not answer. Trying again")).to_be_visible()
-            here.server = PageServer(
-                session,
-                entropy=os.urandom,
-                bridge_factory=bridges_of(session),
-                port=port,
-                secret=here.server.secret,
-            )
-            await here.server.start()
+            await here.serve_again(session)
             try:
                 await expect(page.get_by_text("does not answer. Trying again")).to_be_hidden()
                 before = session.frames
                 await until(lambda: session.frames > before + 50)
             finally:
                 await page.close()
-                await here.server.stop()
+
+    run(test)
+
+
+GONE = "The Folkmoot program does not answer"
+
+
+def test_a_page_without_its_agent_says_what_to_do_and_tells_nobody_else_anything() -> None:
+    """Nothing that listens in the agent's place gets the page's secrets, its camera or a word of
+    its own shown; and once the agent is there again, all goes on."""
+    heard: list[str] = []
+
+    async def stranger(line: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            heard.append(str(await line.recv()))
+            snapshot = {**FakeSession(phase="in", others=3).snapshot(), "group_name": "A trap"}
+            for word in (
+                {"event": "welcome", "secret": "x", "return_key": "y"},
+                {"event": "challenge", "nonce": "n" * 43, "proof": "p" * 43},
+                snapshot,
+                {"event": "offer", "sdp": "v=0"},
+            ):
+                await line.send(json.dumps(word))
+            heard.append(str(await line.recv()))
+
+    async def test() -> None:
+        session = FakeSession(phase="in", others=1)
+        session.state["return_with"] = INVITE
+        session.says("bbbb0000", "Anna", "said before")
+        async with world(session) as here:
+            page = await here.open()
+            await expect(page.locator('.tile[data-picture="yes"]')).to_have_count(2)
+            await page.keyboard.press("Alt+m")
+            await until(lambda: session.done("microphone")[-1:] == [off("microphone")])
+            note, secret = here.server.note, here.server.secret
+            await here.server.stop()
+            async with serve(stranger, "127.0.0.1", note.port):
+                await expect(page.get_by_role("heading", name=GONE)).to_be_focused()
+                await expect(page.get_by_text("Another program on this computer")).to_be_visible()
+                command = page.get_by_label("The command")
+                await expect(command).to_have_value(f"folkmoot join {INVITE}")
+                assert await page.get_by_text("A trap").count() == 0
+            assert heard
+            for word in heard:
+                assert sorted(json.loads(word)) == ["do", "instance", "nonce"]
+                assert secret not in word
+                assert note.key not in word
+
+            session.state["chat"] = []  # an agent that was started again has none
+            await here.serve_again(session)
+            assert here.server.secret != secret
+            await expect(page.locator('.tile[data-picture="yes"]')).to_have_count(2)
+            await expect(page.locator("#announce")).to_contain_text("You are back in the meeting.")
+            before = session.frames
+            await until(lambda: session.frames > before + 50)
+            await expect(button(page, "Mic is off")).to_be_visible()
+            await page.keyboard.press("Alt+c")
+            await expect(page.locator(".line-text")).to_have_text("said before")
+            await page.reload()  # with the new agent's secret
+            await expect(page.locator(".tile")).to_have_count(2)
+            await page.close()
 
     run(test)

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
-from end_to_end.page_world import button, run, until, world
+from end_to_end.page_world import button, off, run, until, world
 from page_session import FakeSession
 
 pytestmark = pytest.mark.browser
@@ -88,10 +87,6 @@ REACHED = (
     "Safety code",
     "2 relays connected",
 )
-
-
-def off(what: str) -> dict[str, Any]:
-    return {"do": what, "on": False}
 
 
 def test_everything_by_keyboard() -> None:

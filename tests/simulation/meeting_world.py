@@ -1,33 +1,34 @@
-"""A small world for whole meetings: real members, a relay that shuffles ticks, a virtual clock,
-bad luck.
+"""A world for whole meetings: real members, links and relay cores, a virtual clock, bad luck.
 
-The relay here is what architecture §4 says a relay does with cells and nothing else; the real
-relay core has its own tests, and the end-to-end tests use real processes.
+Everything follows from the seed: what happens, when, and every random byte of every agent and
+relay. What happened is hashed as it happens, so two runs can be compared to the byte.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import heapq
 import random
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from folkmoot.governance import PRESETS, Charter, Relay
 from folkmoot.meeting import Meeting, events
 from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.save import Saved
 from folkmoot.wire.address import RelayAddress
-from folkmoot.wire.lanes import Direction
+from folkmoot.wire.relay_core import TICK_S
+from simulation.agent_link import AgentLink
+from simulation.network import SimRelay
+from simulation.relay_conduct import Conduct, Losing
 
 T = TypeVar("T")
 WALL_S = 1_800_000_000.0
-TICK_S = 0.01
-OPEN_S = 0.12
-EVENTS_MAX = 2_000_000
+EVENTS_MAX = 20_000_000
+TRACE_LINES_MAX = 2_000_000
 
 
 @dataclass(eq=False)
@@ -36,165 +37,250 @@ class Member:
 
     name: str
     meeting: Meeting
+    entropy: Callable[[int], bytes]
+    wall_offset_s: float = 0.0
     told: list[events.Event] = field(default_factory=list)
     saved: bytes = b""
-    rooms: dict[int, tuple[int, bytes, Direction]] = field(default_factory=dict)
-    open: set[int] = field(default_factory=set)
-    up: bool = True  # its link
+    rooms: dict[int, events.OpenRoom] = field(default_factory=dict)
+    links: dict[tuple[int, str], AgentLink] = field(default_factory=dict)
+    up: bool = True  # its line
+    hung: bool = False
     alive: bool = True
     admits: bool = True
     timer: float | None = None
     sent: int = 0
+    joined_at: float | None = None
 
     def of(self, kind: type[T]) -> list[T]:
         """What it was told of this kind."""
         return [one for one in self.told if isinstance(one, kind)]
+
+    @property
+    def inside(self) -> bool:
+        return self.meeting.phase.value == "in"
+
+
+class Trace:
+    """What happened, as one hash; with `lines` also to be read."""
+
+    def __init__(self, lines: bool = False) -> None:
+        self._hash = hashlib.sha256()
+        self.lines: list[str] | None = [] if lines else None
+        self.count = 0
+
+    def note(self, now: float, what: str, who: str, data: bytes) -> None:
+        self.count += 1
+        self._hash.update(struct.pack(">d", now) + f"{what} {who} {len(data)} ".encode() + data)
+        if self.lines is not None and len(self.lines) < TRACE_LINES_MAX:
+            digest = hashlib.sha256(data).hexdigest()[:12]
+            text = data.decode(errors="replace") if what in ("told", "step") else digest
+            self.lines.append(f"{now:12.6f} {what:5} {who:8} {len(data):6} {text}")
+
+    @property
+    def hex(self) -> str:
+        return self._hash.hexdigest()
 
 
 class World:
     """Everything that happens, in the order of a virtual clock."""
 
     def __init__(
-        self, seed: int, *, loss: float = 0.0, delay_s: float = 0.02, relays: int = 1
+        self,
+        seed: int,
+        *,
+        loss: float = 0.0,
+        delay_s: float = 0.02,
+        relays: int = 1,
+        tick_s: float = TICK_S,
+        trace: bool = False,
     ) -> None:
+        """`loss`: part of all cells that relays lose; `delay_s`: from member to member, about."""
+        self.seed = seed
         self.random = random.Random(seed)
-        self.loss = loss
+        self.entropy: Callable[[int], bytes] = self.random.randbytes
         self.delay_s = delay_s
         self.now = 100.0
+        self.trace = Trace(trace)
         self.members: list[Member] = []
+        self.former: list[Member] = []  # agents that were killed
+        self.watchers: list[Callable[[Member, events.Event], None]] = []
+        self.rejected: list[str] = []
+        self.lets_in: Callable[[Member, events.Knocked], bool] = lambda member, _: member.admits
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._chances = 0
         self.relays = [
             Relay(RelayAddress("127.0.0.1", 4000 + n, bytes([n + 1]) * 32)) for n in range(relays)
         ]
-        self.relay_up = [True] * relays
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
-        self.cells: list[bytes] = []
+        self.sim_relays = [
+            SimRelay(self, number, relay, chance=self.chance(f"relay {number}"), tick_s=tick_s)
+            for number, relay in enumerate(self.relays)
+        ]
+        self.loss = loss
+
+    def chance(self, name: str) -> random.Random:
+        """A source of chance of its own, so that nobody's draws shift another's."""
+        return random.Random(f"{self.seed} {name}")
+
+    def _fresh(self, name: str) -> Callable[[int], bytes]:
+        self._chances += 1
+        return self.chance(f"member {name} {self._chances}").randbytes
+
+    @property
+    def loss(self) -> float:
+        return self._loss
+
+    @loss.setter
+    def loss(self, loss: float) -> None:
+        self._loss = loss
+        for relay in self.sim_relays:
+            lossy = Losing(self.chance(f"loss {relay.number}"), loss)
+            relay.take_up(lossy if loss else Conduct())
 
     def at(self, when: float, action: Callable[[], None]) -> None:
         self._count += 1
         heapq.heappush(self._heap, (when, self._count, action))
 
-    def entropy(self, length: int) -> bytes:
-        return self.random.randbytes(length)
+    def note(self, what: str, who: str, data: bytes) -> None:
+        self.trace.note(self.now, what, who, data)
 
     # -- members
 
     def found(self, name: str, charter: Charter = PRESETS["unremovable"]) -> Member:
+        entropy = self._fresh(name)
         meeting = Meeting.found(
             name=name,
             charter=charter,
             relays=self.relays,
             now=self.now,
             wall_s=WALL_S + self.now,
-            entropy=self.entropy,
+            entropy=entropy,
         )
-        return self._add(name, meeting)
+        return self._add(Member(name, meeting, entropy))
 
-    def join(self, name: str, word: str) -> Member:
+    def join(self, name: str, word: str, *, wall_offset_s: float = 0.0) -> Member:
+        """`wall_offset_s`: by how much its wall clock is wrong."""
+        entropy = self._fresh(name)
         meeting = Meeting.join(
             Invite.parse(word),
             name=name,
             now=self.now,
-            wall_s=WALL_S + self.now,
-            entropy=self.entropy,
+            wall_s=WALL_S + self.now + wall_offset_s,
+            entropy=entropy,
         )
-        return self._add(name, meeting)
+        return self._add(Member(name, meeting, entropy, wall_offset_s))
 
     def restart(self, member: Member) -> Member:
         """Kills the member's agent, if it lives, and starts it again from what it saved."""
         self.kill(member)
+        entropy = self._fresh(member.name)
         meeting = Meeting.restore(
             Saved.decode(member.saved),
             name=None,
             now=self.now,
-            wall_s=WALL_S + self.now,
-            entropy=self.entropy,
+            wall_s=WALL_S + self.now + member.wall_offset_s,
+            entropy=entropy,
         )
-        again = self._add(member.name, meeting)
-        again.saved = member.saved
-        return again
+        again = Member(member.name, meeting, entropy, member.wall_offset_s, saved=member.saved)
+        return self._add(again)
 
     def kill(self, member: Member) -> None:
         member.alive = False
         if member in self.members:
             self.members.remove(member)
+            self.former.append(member)
+        for link in list(member.links.values()):
+            link.set_usable(False)
 
-    def _add(self, name: str, meeting: Meeting) -> Member:
-        member = Member(name, meeting)
+    def _add(self, member: Member) -> Member:
         self.members.append(member)
+        self.note("new", member.name, member.meeting.seat)
         self._pump(member)
         return member
 
     # -- links and relays
 
     def set_link(self, member: Member, up: bool) -> None:
+        """Breaks the member's line, or mends it; its agent sees that at once."""
         member.up = up
-        for handle in list(member.rooms):
-            if up:
-                self._open_later(member, handle)
-            elif handle in member.open:
-                member.open.discard(handle)
-                member.meeting.room_changed(handle, False, self.now)
+        for link in list(member.links.values()):
+            link.set_usable(up)
         self._pump(member)
 
-    def _open_later(self, member: Member, handle: int) -> None:
-        def opened() -> None:
-            relay = member.rooms.get(handle, (0,))[0]
-            if member.alive and member.up and handle in member.rooms and self.relay_up[relay]:
-                member.open.add(handle)
-                member.meeting.room_changed(handle, True, self.now)
-                self._pump(member)
+    def hang(self, member: Member, hung: bool) -> None:
+        """Nothing gets through the member's line for a while, and nobody is told."""
+        member.hung = hung
+        for link in list(member.links.values()):
+            link.hang(hung)
 
-        self.at(self.now + OPEN_S, opened)
+    def _link_of(self, member: Member, action: events.OpenRoom) -> AgentLink:
+        link = member.links.get((action.relay, action.purpose))
+        if link is None:
+            link = AgentLink(
+                self,
+                self.sim_relays[action.relay],
+                member.name,
+                member.entropy,
+                on_cells=functools.partial(self._cells, member),
+                on_room=functools.partial(self._room, member),
+                pump=functools.partial(self._pump, member),
+                on_rejected=self.rejected.append,
+                usable=member.up,
+                hung=member.hung,
+            )
+            member.links[action.relay, action.purpose] = link
+        return link
+
+    def _cells(self, member: Member, room: int, cells: list[bytes]) -> None:
+        if member.alive:
+            member.meeting.receive(room, cells, self.now)
+
+    def _room(self, member: Member, room: int, is_open: bool) -> None:
+        if member.alive:
+            member.meeting.room_changed(room, is_open, self.now)
 
     def _act(self, member: Member, action: events.Outgoing) -> None:
         if isinstance(action, events.Save):
             member.saved = action.data
+            self.note("save", member.name, action.data)
         elif isinstance(action, events.OpenRoom):
-            key = Ed25519PrivateKey.from_private_bytes(action.seed).public_key().public_bytes_raw()
-            member.rooms[action.room] = (action.relay, key, action.direction)
-            self._open_later(member, action.room)
+            member.rooms[action.room] = action
+            self._link_of(member, action).open(action)
         elif isinstance(action, events.CloseRoom):
-            member.rooms.pop(action.room, None)
-            member.open.discard(action.room)
-        elif action.room in member.open:
-            self._carry(member, action.room, action.cells)
-
-    def _carry(self, sender: Member, room: int, cells: tuple[bytes, ...]) -> None:
-        relay, key, _ = sender.rooms[room]
-        sender.sent += len(cells)
-        for receiver in list(self.members):
-            if not receiver.up or self.random.random() < self.loss:
-                continue
-            delay = self.delay_s * (0.5 + self.random.random()) + TICK_S
-
-            def arrive(receiver: Member = receiver) -> None:
-                if not receiver.alive or not receiver.up:
-                    return
-                for handle in list(receiver.open):
-                    if receiver.rooms[handle][:2] != (relay, key):
-                        continue
-                    if receiver.rooms[handle][2] & Direction.RECEIVE:
-                        receiver.meeting.receive(handle, list(cells), self.now)
-                self._pump(receiver)
-
-            self.at(self.now + delay, arrive)
+            opened = member.rooms.pop(action.room, None)
+            if opened is not None:
+                self._link_of(member, opened).close(action.room)
+        elif action.room in member.rooms:
+            link = self._link_of(member, member.rooms[action.room])
+            member.sent += len(action.cells)
+            link.send(action.room, action.cells)
 
     # -- time
 
     def _pump(self, member: Member) -> None:
+        if not member.alive:
+            return
+        meeting = member.meeting
         while True:
-            action = member.meeting.next_outgoing()
+            action = meeting.next_outgoing()
             if action is not None:
                 self._act(member, action)
                 continue
-            event = member.meeting.next_event()
+            event = meeting.next_event()
             if event is None:
                 break
-            member.told.append(event)
-            if isinstance(event, events.Knocked) and member.admits:
-                self.at(self.now + 0.01, functools.partial(self._admit, member, event.knock))
+            self._tell(member, event)
         self._set_timer(member)
+
+    def _tell(self, member: Member, event: events.Event) -> None:
+        member.told.append(event)
+        if isinstance(event, events.Joined) and member.joined_at is None:
+            member.joined_at = self.now
+        self.note("told", member.name, repr(event).encode())
+        if isinstance(event, events.Knocked) and self.lets_in(member, event):
+            self.at(self.now + 0.01, functools.partial(self._admit, member, event.knock))
+        for watcher in self.watchers:
+            watcher(member, event)
 
     def _admit(self, member: Member, knock: str) -> None:
         if member.alive and any(one.knock == knock for one in member.meeting.knocks()):

@@ -82,7 +82,7 @@ class Scene:
             assert {view.seat for view in one.meeting.roster(world.now)} == seats
             assert len(one.meeting.roster(world.now)) == len(seats)
         world.run_until(lambda: len(self.cy.of(events.FrameReceived)) >= FRAMES, 10)
-        heard = [one.frame.payloads[0][0] for one in self.cy.of(events.FrameReceived)]
+        heard = [one.frame.payloads[0][1] for one in self.cy.of(events.FrameReceived)]
         assert heard == list(range(FRAMES))
         say(world, eve, "hello")
         world.run_until(lambda: all("hello" in texts(one) for one in members), 20)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 
+import pytest
+
 from folkmoot import mls
 from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 from folkmoot.governance import PRESETS, Admission
-from folkmoot.meeting import events
+from folkmoot.meeting import events, records
 from folkmoot.meeting.records import Content, RecordKind
 from simulation.meeting_world import Member, World, agreed
 
@@ -170,7 +172,11 @@ def speak(world: World, member: Member, seconds: float) -> None:
     world.do(member, lambda m: m.microphone(True, world.now))
     for number in range(int(seconds * 50)):
         frame = EncodedFrame(
-            MediaKind.VOICE, Codec.OPUS, True, number * 20_000, (bytes([number % 251]) * 60,)
+            MediaKind.VOICE,
+            Codec.OPUS,
+            True,
+            number * 20_000,
+            (b"\x78" + bytes([number % 251]) * 59,),  # 20 ms by its first byte
         )
         world.at(world.now + number * 0.02, functools.partial(push_voice, world, member, frame))
 
@@ -185,7 +191,7 @@ def test_voice_is_heard_without_a_gap_while_members_come_and_go() -> None:
     world.do(bob, lambda m: m.leave(world.now))
     world.run(8)
     assert agreed([ann, cy, dee])
-    frames = [one.frame.payloads[0][0] for one in cy.of(events.FrameReceived)]
+    frames = [one.frame.payloads[0][1] for one in cy.of(events.FrameReceived)]
     assert frames == [number % 251 for number in range(600)]
 
 
@@ -201,7 +207,8 @@ def test_speaking_or_silent_a_member_sends_the_same_number_of_cells() -> None:
 
 
 def picture(number: int, key: bool) -> EncodedFrame:
-    payloads = tuple(bytes([0x10 if not n else 0]) + bytes([number % 256]) * 900 for n in range(2))
+    head = b"\x00\x00\x00\x9d\x01\x2a\x40\x01\xf0\x00" if key else b"\x01"  # 320 x 240
+    payloads = (b"\x10" + head + bytes([number % 256]) * 900, b"\0" + bytes([number % 256]) * 900)
     return EncodedFrame(MediaKind.CAMERA, Codec.VP8, key, number * 50_000, payloads)
 
 
@@ -294,3 +301,59 @@ def test_nothing_is_said_before_who_invited_us_confirms() -> None:
     speak(world, cy, 3)
     world.run(4)
     assert bob.of(events.FrameReceived)
+
+
+def test_a_commit_that_no_record_holds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused with a sentence, and the meeting goes on: the agent used to end there."""
+    world = World(31)
+    ann, bob = meet(world, "Ann", "Bob")
+    monkeypatch.setattr(records, "HANDSHAKE_BYTES_MAX", 500)
+    cy = world.join("Cy", ann.meeting.invite_text())
+    world.run(10)
+    refused = [one.why for one in (*ann.of(events.Refused), *bob.of(events.Refused))]
+    assert any("fits no record" in why for why in refused)
+    assert cy.meeting.phase.value == "knocking"
+    assert agreed([ann, bob])
+    say(world, ann, "still here")
+    world.run_until(lambda: "still here" in texts(bob), 10)
+
+
+def test_two_who_were_away_while_others_came_in_find_the_way_to_them() -> None:
+    """Those ahead cannot open what those behind say, and the newcomers are strangers to those
+    behind: each side is a majority to itself, and nobody knows what the others lack."""
+    world = World(18)
+    ann, bob, cy = meet(world, "Ann", "Bob", "Cy")
+    for one in (ann, bob):
+        world.set_link(one, False)
+    newcomers = []
+    for name in ("Dee", "Eve", "Fay", "Gus"):
+        newcomers.append(world.join(name, cy.meeting.invite_text()))
+        world.run_until(lambda: agreed([cy, *newcomers]), 30)
+    world.run(15)  # nobody there hears the old epoch any more
+    for one in (ann, bob):
+        world.set_link(one, True)
+    world.run(0.6)
+    say(world, ann, "written behind")
+    everybody = [ann, bob, cy, *newcomers]
+    took = world.run_until(lambda: agreed(everybody), 30)
+    assert took < 10
+    assert not any(one.of(events.MemberOut) for one in everybody)
+    world.run_until(lambda: all(texts(one) == ["written behind"] for one in everybody), 20)
+
+
+def test_one_who_is_heard_before_its_commit_settled_is_not_heard_twice() -> None:
+    """Each voice cell holds the last frames again: whoever forgot the speaker in between would
+    play them a second time."""
+    world = World(19)
+    ann, bob = meet(world, "Ann", "Bob")
+    speak(world, bob, 8)
+    world.run(1)
+    cy = world.join("Cy", ann.meeting.invite_text())
+    world.run_until(lambda: bool(cy.of(events.Joined)), 20)
+    world.run(1)
+    world.do(bob, lambda m: m.leave(world.now))
+    world.run(12)
+    for one in (ann, cy):
+        heard = [event.frame.payloads[0][1] for event in one.of(events.FrameReceived)]
+        assert len(heard) > 50
+        assert len(heard) == len(set(heard))

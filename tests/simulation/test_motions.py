@@ -52,7 +52,7 @@ def test_a_removal_with_enough_is_carried_out_at_everybody() -> None:
     say(world, bob, "without her")
     world.run_until(lambda: all("without her" in texts(one) for one in stay), 5)
     world.run(15)
-    frames = [one.frame.payloads[0][0] for one in cy.of(events.FrameReceived)]
+    frames = [one.frame.payloads[0][1] for one in cy.of(events.FrameReceived)]
     assert frames == [number % 251 for number in range(750)]
     assert not inside(ann).motions.open
 
@@ -146,9 +146,12 @@ class Tapped(World):
         super().__init__(seed)
         self.tap: list[tuple[float, bytes, bytes]] = []
 
-    def _carry(self, sender: Member, room: int, cells: tuple[bytes, ...]) -> None:
-        self.tap += [(self.now, sender.rooms[room][1], cell) for cell in cells]
-        super()._carry(sender, room, cells)
+    def _act(self, member: Member, action: events.Outgoing) -> None:
+        super()._act(member, action)
+        if isinstance(action, events.SendCells) and action.room in member.rooms:
+            key = Ed25519PrivateKey.from_private_bytes(member.rooms[action.room].seed)
+            room = key.public_key().public_bytes_raw()
+            self.tap += [(self.now, room, cell) for cell in action.cells]
 
 
 def test_the_keys_of_one_who_was_removed_open_nothing_later() -> None:

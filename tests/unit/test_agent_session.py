@@ -313,3 +313,42 @@ def test_what_only_changes_the_snapshot_is_no_event() -> None:
         assert [event_of(stage.meeting, one, 0.0) for one in quiet] == [[], [], []]
 
     staged(act)
+
+
+def test_what_is_left_out_is_said_as_a_problem_with_who_it_is() -> None:
+    def act(stage: Stage) -> None:
+        stage.start()
+        stage.bob_comes("Ada (you)")
+        stage.tell(events.LeftOut(BOB, "its picture is damaged"))
+        (problem,) = stage.of("problem")
+        tag = BOB.hex()[:4]
+        assert problem["sentence"] == (
+            f"Some of what Ada (you) ({tag}) sends is left out: its picture is damaged. "
+            "The meeting goes on."
+        )
+
+    staged(act)
+
+
+def test_what_others_do_makes_few_snapshots_and_the_last_of_them_says_all() -> None:
+    async def act(stage: Stage) -> None:
+        stage.start()
+        stage.bob_comes("Bob")
+        before = len(stage.of("snapshot"))
+        inside = stage.meeting._inside
+        assert inside is not None
+        for number in range(200):
+            line = events.ChatReceived(BOB, "Bob", str(number), 1)
+            inside.chat.messages.append(line)
+            stage.tell(line)
+        assert len(stage.of("snapshot")) <= before + 1
+        assert len(stage.of("chat")) == 200
+        async with asyncio.timeout(10):
+            while len(stage.of("snapshot")[-1]["chat"]) < 200:
+                await asyncio.sleep(0.01)
+        # What one does oneself shows at once.
+        shown = len(stage.of("snapshot"))
+        stage.session.do({"do": "rename", "name": "Ada L."})
+        assert len(stage.of("snapshot")) == shown + 1
+
+    staged(act)

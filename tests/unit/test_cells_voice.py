@@ -257,6 +257,29 @@ def test_a_long_absence_is_a_loss_and_holds_up_nothing() -> None:
     assert receiver.lost == 296
 
 
+def spoken(pairs: int, speaks: range) -> list[VoiceCell]:
+    """Cells of one who speaks in these pairs and is silent in the others."""
+    packer, cells = VoicePacker(), []
+    for pair in range(pairs):
+        for number in (2 * pair, 2 * pair + 1) if pair in speaks else ():
+            packer.push(frame(number))
+        cells.append(cell(packer))
+    return cells
+
+
+@pytest.mark.parametrize(
+    ("gone", "lost"), [(range(2, 6), 0), (range(8, 12), 6), (range(13, 16), 4), (range(22, 26), 0)]
+)
+def test_silence_is_no_frame_and_its_loss_no_loss(gone: range, lost: int) -> None:
+    cells = spoken(30, range(10, 20))
+    arrivals = [(0.04 * i, got) for i, got in enumerate(cells) if i not in gone]
+    out, receiver = play(arrivals)
+    # The cell behind a gap brings the pair before it again.
+    never = {2 * pair + i for pair in gone[:-1] for i in (0, 1)}
+    assert out == [number for number in range(20, 40) if number not in never]
+    assert (receiver.received, receiver.lost) == (len(out), lost)
+
+
 def test_numbers_go_on_over_epochs_and_late_cells_of_the_old_one_fit_in() -> None:
     cells = stream(6)
     receiver = VoiceReceiver()

@@ -8,9 +8,11 @@ from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpSrPacket, RtpPacket, unpa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folkmoot.agent.media import rtp, vp8
+from folkmoot.agent.media import rtp
 from folkmoot.agent.media.limiter import Limiter
 from folkmoot.agent.media.shaper import BITRATE_MIN, REPLACED_MAX, VoiceShaper, is_20_ms
+from folkmoot.cells import vp8
+from folkmoot.cells.playable import FRAME_PAYLOADS_MAX
 
 KEY = b"\x10\x00" + b"\x9d\x01\x2a" + bytes(5)  # S set, P clear
 DELTA = b"\x10\x01delta"
@@ -88,8 +90,8 @@ def test_a_frame_without_a_marker_is_dropped() -> None:
 
 def test_frames_have_a_largest_size() -> None:
     many = [packet(1, KEY, stamp=1)]
-    many += [packet(n, MORE, stamp=1) for n in range(2, rtp.FRAME_PAYLOADS_MAX + 3)]
-    many.append(packet(rtp.FRAME_PAYLOADS_MAX + 3, MORE, stamp=1, marker=True))
+    many += [packet(n, MORE, stamp=1) for n in range(2, FRAME_PAYLOADS_MAX + 3)]
+    many.append(packet(FRAME_PAYLOADS_MAX + 3, MORE, stamp=1, marker=True))
     frames, collector = collect(many)
     assert frames == []
     assert collector.wants_key

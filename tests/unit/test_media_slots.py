@@ -7,10 +7,11 @@ import pytest
 from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket
 
 from folkmoot.agent.media.sdp import Answer, AnswerSection
-from folkmoot.agent.media.slots import MEMBERS_MAX, Slots, well_formed
+from folkmoot.agent.media.slots import MEMBERS_MAX, Slots
 from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
+from folkmoot.cells.playable import fault_of
 
-KEY = b"\x10\x00key"
+KEY = b"\x10\x10\x00\x00\x9d\x01\x2a\x80\x02\xe0\x01key"  # 640 x 480
 DELTA = b"\x10\x01delta"
 
 
@@ -175,7 +176,7 @@ def test_members_have_a_maximum_and_odd_ids_get_a_token() -> None:
     ],
 )
 def test_what_does_not_keep_the_limits_never_reaches_a_decoder(frame: EncodedFrame) -> None:
-    assert not well_formed(frame)
+    assert fault_of(frame) is not None
     page = Page()
     page.slots.add("a")
     page.answer()
@@ -190,5 +191,5 @@ def test_frames_of_screens_wait_for_screens() -> None:
     page.answer()
     page.slots.play("a", EncodedFrame(MediaKind.SCREEN, Codec.VP8, True, 0, (KEY,)), 1.0)
     assert page.rtp == []
-    assert well_formed(picture(True))
-    assert well_formed(voice())
+    assert fault_of(picture(True)) is None
+    assert fault_of(voice()) is None

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from folkmoot import mls
-from folkmoot.meeting.chat import CUT_OFF_MAX, MESSAGES_MAX, UNOPENED_MAX, ChatBook
+from folkmoot.meeting.chat import (
+    MESSAGES_BURST,
+    MESSAGES_COST_MAX,
+    MESSAGES_MAX,
+    OWN_MAX,
+    UNOPENED_MAX,
+    ChatBook,
+)
 from folkmoot.meeting.events import ChatReceived
 from folkmoot.meeting.records import Chat, Content
 from folkmoot.wire import codec
@@ -33,7 +40,7 @@ def books(people: People) -> tuple[ChatBook, ChatBook]:
     return ChatBook(people["ada"].seat), ChatBook(people["bob"].seat)
 
 
-def again(people: People, book: ChatBook, tick: int, by: str = "ada") -> list[bytes]:
+def again(people: People, book: ChatBook, tick: int | None, by: str = "ada") -> list[bytes]:
     return book.again(people[by].state, tick, people.entropy)
 
 
@@ -42,7 +49,7 @@ def test_a_message_is_shown_to_both_once(people: People) -> None:
     body = write(people, ada, "hello\u202e")
     shown = [ChatReceived(people["ada"].seat, "Ada", "hello", AT)]
     assert ada.take(NAMES) == shown
-    bob.receive(body, [people["bob"].state])
+    bob.receive(body, [people["bob"].state], 0.0)
     assert bob.take(NAMES) == shown
     assert ada.take(NAMES) == bob.take(NAMES) == []
     assert ada.messages == bob.messages == shown
@@ -51,10 +58,10 @@ def test_a_message_is_shown_to_both_once(people: People) -> None:
 def test_a_message_in_two_records_is_shown_once(people: People) -> None:
     ada, bob = books(people)
     body = write(people, ada, "hello", cut_off=True)
-    bob.receive(body, [people["bob"].state])
+    bob.receive(body, [people["bob"].state], 0.0)
     people.commit("bob")
     (second,) = again(people, ada, TICK)
-    bob.receive(second, [people["bob"].state])
+    bob.receive(second, [people["bob"].state], 0.0)
     assert [one.text for one in bob.take(NAMES)] == ["hello"]
 
 
@@ -64,7 +71,7 @@ def test_two_members_may_use_one_message_id(people: People) -> None:
         state = people[name].state
         chat = Chat(b"same  id", AT, name)
         message = state.group.seal(chat.encode(), entropy=people.entropy)
-        bob.receive(Content(state.authenticator, message).encode(), [people["bob"].state])
+        bob.receive(Content(state.authenticator, message).encode(), [people["bob"].state], 0.0)
     assert [(one.name, one.text) for one in bob.take(NAMES)] == [("Ada", "ada"), ("Eve", "eve")]
 
 
@@ -78,12 +85,12 @@ def test_a_message_of_an_epoch_not_known_yet_waits(people: People) -> None:
     ada, bob = books(people)
     before = people["bob"].state
     people.commit("ada")
-    bob.receive(write(people, ada, "hello"), [before])
-    bob.retry([before])
+    bob.receive(write(people, ada, "hello"), [before], 0.0)
+    bob.retry([before], 0.0)
     assert bob.take(NAMES) == []
-    bob.retry([people["bob"].state, before])
+    bob.retry([people["bob"].state, before], 0.0)
     assert [one.text for one in bob.take(NAMES)] == ["hello"]
-    bob.retry([people["bob"].state])
+    bob.retry([people["bob"].state], 0.0)
     assert bob.take(NAMES) == []
 
 
@@ -92,24 +99,34 @@ def test_only_the_newest_that_wait_are_kept(people: People) -> None:
     before = people["bob"].state
     people.commit("ada")
     for number in range(UNOPENED_MAX + 1):
-        bob.receive(write(people, ada, str(number)), [before])
-    bob.retry([people["bob"].state])
+        bob.receive(write(people, ada, str(number)), [before], 0.0)
+    bob.retry([people["bob"].state], 0.0)
     assert [one.text for one in bob.take(NAMES)] == [str(1 + n) for n in range(UNOPENED_MAX)]
 
 
-def test_only_what_was_written_while_cut_off_is_sealed_again(people: People) -> None:
+def test_what_was_written_after_the_commit_is_sealed_again_in_its_epoch(people: People) -> None:
+    """Whoever made the commit had left for it already, and could not open what we wrote."""
     ada, bob = books(people)
-    write(people, ada, "heard")
-    write(people, ada, "cut off", cut_off=True)
+    write(people, ada, "late")
     assert again(people, ada, TICK) == []
     people.commit("bob")
     (body,) = again(people, ada, TICK)
-    bob.receive(body, [people["bob"].state])
-    assert [one.text for one in bob.take(NAMES)] == ["cut off"]
+    bob.receive(body, [people["bob"].state], 0.0)
+    assert [one.text for one in bob.take(NAMES)] == ["late"]
     # Not once more in the same epoch, once more in the next.
     assert again(people, ada, TICK) == []
     people.commit("bob")
     assert len(again(people, ada, TICK)) == 1
+
+
+def test_readmitted_we_say_again_what_nobody_heard(people: People) -> None:
+    ada, bob = books(people)
+    write(people, ada, "heard")
+    write(people, ada, "cut off", cut_off=True)
+    people.commit("bob")
+    (body,) = again(people, ada, None)
+    bob.receive(body, [people["bob"].state], 0.0)
+    assert [one.text for one in bob.take(NAMES)] == ["cut off"]
 
 
 def test_nothing_is_sealed_again_after_a_later_commit(people: People) -> None:
@@ -120,7 +137,7 @@ def test_nothing_is_sealed_again_after_a_later_commit(people: People) -> None:
     bodies = again(people, ada, TICK)
     cleo = ChatBook(people["cleo"].seat)
     for body in bodies:
-        cleo.receive(body, [people["cleo"].state])
+        cleo.receive(body, [people["cleo"].state], 0.0)
     assert [one.text for one in cleo.take(NAMES)] == ["after"]
 
 
@@ -132,15 +149,15 @@ def test_what_somebody_else_was_in_the_epoch_of_is_not_sealed_again(people: Peop
     write(people, ada, "second", cut_off=True)
     ada.heard_in(first)
     people.commit("bob")
-    assert len(again(people, ada, TICK)) == 1
+    assert len(again(people, ada, None)) == 1
 
 
 def test_messages_to_seal_again_are_bounded(people: People) -> None:
     ada, _ = books(people)
-    for number in range(CUT_OFF_MAX + 3):
+    for number in range(OWN_MAX + 3):
         write(people, ada, str(number), cut_off=True)
     people.commit("bob")
-    assert len(again(people, ada, TICK)) == CUT_OFF_MAX
+    assert len(again(people, ada, TICK)) == OWN_MAX
 
 
 def test_messages_shown_are_bounded(people: People) -> None:
@@ -150,6 +167,51 @@ def test_messages_shown_are_bounded(people: People) -> None:
     assert len(ada.take(NAMES)) == MESSAGES_MAX + 1
     assert [ada.messages[0].text, ada.messages[-1].text] == ["1", str(MESSAGES_MAX)]
     assert len(ada.messages) == MESSAGES_MAX
+
+
+def test_a_look_alike_writes_with_a_tag(people: People) -> None:
+    ada, bob = books(people)
+    names = {**NAMES, people["eve"].seat: "\u0410da"}
+    bob.receive(write(people, ada, "hello"), [people["bob"].state], 0.0)
+    bob.receive(
+        write(people, ChatBook(people["eve"].seat), "hello", by="eve"), [people["bob"].state], 0.0
+    )
+    assert [one.tag for one in bob.take(names)] == [b"ada-".hex()[:4], b"eve-".hex()[:4]]
+
+
+def test_a_flood_is_cut_and_costs_nobody_else_a_message(people: People) -> None:
+    ada, bob = books(people)
+    eve = ChatBook(people["eve"].seat)
+    listening = people["bob"].state
+    now = 100.0
+    for number in range(900):
+        bob.receive(write(people, eve, f"flood {number}", by="eve"), [listening], now)
+        if number % 300 == 0:
+            bob.receive(write(people, ada, f"hello {number}"), [listening], now)
+        now += 0.1
+    assert bob.floods == {people["eve"].seat}
+    shown = [one.text for one in bob.take(NAMES)]
+    assert [text for text in shown if text.startswith("hello")] == [
+        "hello 0",
+        "hello 300",
+        "hello 600",
+    ]
+    assert len(shown) <= MESSAGES_BURST + 2 * 90 + 5
+
+
+def test_nobody_writes_others_messages_away(people: People) -> None:
+    ada, bob = books(people)
+    eve = ChatBook(people["eve"].seat)
+    listening = people["bob"].state
+    for number in range(20):
+        bob.receive(write(people, ada, f"hello {number}"), [listening], 0.0)
+    for number in range(400):
+        bob.receive(write(people, eve, "\n" * 4000, by="eve"), [listening], number * 1.0)
+        bob.take(NAMES)
+    kept = [one for one in bob.messages if one.name == "Ada"]
+    assert [one.text for one in kept] == [f"hello {number}" for number in range(20)]
+    assert sum(len(one.text.encode()) for one in bob.messages) <= MESSAGES_COST_MAX
+    assert len(bob.messages) <= MESSAGES_MAX
 
 
 def test_nothing_else_is_shown(people: People) -> None:
@@ -167,10 +229,10 @@ def test_nothing_else_is_shown(people: People) -> None:
         proposal,
         people.bundle("x").key_package,
     ):
-        bob.receive(Content(state.authenticator, message).encode(), [listening])
-    bob.receive(b"no record", [listening])
+        bob.receive(Content(state.authenticator, message).encode(), [listening], 0.0)
+    bob.receive(b"no record", [listening], 0.0)
     stored = listening.group.stored_references()
     assert bob.take(NAMES) == []
     assert not stored
-    bob.receive(good.encode(), [listening])
+    bob.receive(good.encode(), [listening], 0.0)
     assert [one.text for one in bob.take(NAMES)] == ["hello"]

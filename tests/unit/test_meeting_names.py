@@ -40,6 +40,12 @@ ADA, EVE, BOB = b"\xad\xa0" * 8, b"\xe0\xe1" * 8, b"\xb0\xb1" * 8
         (" \u202e\x00 ", "nameless"),
         ("\u3164\u2800", "nameless"),
         ("\u034f\ufe0f", "nameless"),
+        (
+            "Z\u0351\u0352\u0353\u0354\u0355a" + "\u0489" * 20,
+            "Z\u0353\u0354\u0355a\u0489\u0489\u0489",
+        ),
+        ("👩\u200d👩\u200d👧\u200d👦" * 4, "👩👩👧👦" * 4),
+        ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
     ],
 )
 def test_names_are_made_safe_to_show(chosen: str, shown: str) -> None:
@@ -76,6 +82,8 @@ def test_whatever_is_chosen_a_name_is_short_clean_text(chosen: str) -> None:
         ("\u2066a\u2067b\u2068c\u2069d\u061ce", "abcde"),
         ("a\udfff", "a"),
         ("👩\u200d🚀", "👩\u200d🚀"),
+        ("a" + "\u0301" * 1000 + "b", "a\u0301\u0301\u0301b"),
+        ("\x1b]0;title\x07\x9b31m\x1b[2J", "]0;title31m[2J"),
     ],
 )
 def test_texts_lose_what_changes_how_others_are_shown(written: str, shown: str) -> None:
@@ -129,6 +137,22 @@ def test_tags_are_shown_where_names_look_alike_only() -> None:
     }
     assert tags({ADA: "Ada", BOB: "Bob"}) == {ADA: "", BOB: ""}
     assert tags({}) == {}
+
+
+@pytest.mark.parametrize("name", ["You", "you", "Y\u043eu", "(you)", "YOU (you)"])
+def test_who_poses_as_the_page_s_own_person_has_a_tag(name: str) -> None:
+    assert tags({ADA: "Ada", EVE: name}) == {ADA: "", EVE: "e0e1"}
+
+
+def test_who_poses_as_somebody_s_own_tile_has_a_tag() -> None:
+    assert tags({ADA: "Ada", EVE: "Ada (you)"}) == {ADA: "ada0", EVE: "e0e1"}
+
+
+@given(st.text(st.characters(codec=None), max_size=90))
+def test_whatever_is_written_no_pile_of_marks_is_left(written: str) -> None:
+    for shown in (clean_name(written), clean_text(written)):
+        marks = "".join("m" if unicodedata.category(one)[0] == "M" else "." for one in shown)
+        assert "mmmm" not in marks
 
 
 def test_a_member_is_named_by_half_of_its_seat() -> None:

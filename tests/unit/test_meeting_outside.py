@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 
 from folkmoot import mls
+from folkmoot.cells.fragments import DOOR_RECORD_BYTES_MAX
 from folkmoot.governance import PRESETS, Charter
 from folkmoot.meeting.door import (
+    HANDSHAKES_MAX,
     Answer,
+    CatchUpAnswer,
     Claim,
     LeafAnswer,
     RefusedAnswer,
@@ -22,6 +25,7 @@ from folkmoot.meeting.door import (
 from folkmoot.meeting.events import CharterDiffers, Refused, Waiting
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.outside import LEAF_ANSWERS_MAX, WELCOME_WAIT_S, Outside
+from folkmoot.meeting.records import Handshake
 from unit.meeting_parts import GROUP, People, key_of, seat_of
 
 NOW = 100.0
@@ -81,6 +85,26 @@ def test_a_charter_that_differs_holds_back_until_it_is_accepted() -> None:
     assert cleo.outside.take_admitted() is None
     cleo.outside.accept_charter()
     assert cleo.outside.take_admitted() is not None
+
+
+def test_a_newcomer_keeps_no_commits_that_it_cannot_use() -> None:
+    """Whoever opened its knock could fill its memory with them."""
+    cleo = Newcomer()
+    way = CatchUpAnswer((Handshake(bytes(32), b"m" * 1000, b"").encode(),) * HANDSHAKES_MAX)
+    cleo.hear(way)
+    assert cleo.outside.take_handshakes() == []
+    cleo.outside._claim_leaf(bytes(32), bytes(32), 0, 1)
+    for _ in range(3):
+        cleo.hear(way)
+    assert len(cleo.outside.take_handshakes()) == HANDSHAKES_MAX
+
+
+def test_an_answer_that_fits_no_record_is_not_sent() -> None:
+    cleo = Newcomer()
+    lane = cleo.outside._lane
+    assert lane.send(bytes(DOOR_RECORD_BYTES_MAX))
+    for longer in (DOOR_RECORD_BYTES_MAX + 1, 5 << 20):  # the second cannot even be cut
+        assert not lane.send(bytes(longer))
 
 
 def test_another_meeting_is_not_ours() -> None:

@@ -19,6 +19,7 @@ from folkmoot.governance.evidence import (
     make_sponsor,
 )
 from folkmoot.meeting import pending as module
+from folkmoot.meeting.door import KEY_PACKAGE_BYTES_MAX
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.pending import (
     COMMIT_ADDS_MAX,
@@ -26,6 +27,7 @@ from folkmoot.meeting.pending import (
     Pending,
     Request,
 )
+from folkmoot.wire import codec
 from unit.meeting_parts import GROUP, TICK, People, entropy_of, key_of, seat_of
 
 NOW = 50.0
@@ -185,6 +187,34 @@ def test_one_commit_adds_so_many_and_no_more(people: People, waiting: Pending) -
     plan = waiting.plan(people["ada"].state)
     assert plan is not None
     assert len(plan.proposals) == len(plan.evidence) == COMMIT_ADDS_MAX
+
+
+def test_members_who_come_back_count_too(
+    people: People, waiting: Pending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole meeting that comes back at once would make a commit that no record holds."""
+    monkeypatch.setattr(module, "COMMIT_ADDS_MAX", 2)
+    for request in (coming_back(people), coming_back(people, "bob"), sponsored(people, "cleo")):
+        assert ask(people, waiting, request) is None
+    plan = waiting.plan(people["ada"].state)
+    assert plan is not None
+    assert [type(one) for one in plan.proposals] == [mls.Remove, mls.Add] * 2
+    assert len(plan.evidence) == 2
+    monkeypatch.setattr(module, "COMMIT_FAREWELLS_MAX", 1)
+    for name in ("eve", "bob"):
+        assert waiting.say_farewell(farewell(people, name), people["ada"].state)
+    plan = waiting.plan(people["ada"].state)
+    assert plan is not None
+    assert len([one for one in plan.evidence if isinstance(one, Farewell)]) == 1
+
+
+def test_a_request_has_a_key_package_that_fits_a_knock(people: People) -> None:
+    """Larger ones could only come from a member, so that others' commits fit no record."""
+    request = sponsored(people, "cleo")
+    longer = replace(request, key_package=request.key_package.ljust(KEY_PACKAGE_BYTES_MAX + 1))
+    assert codec.decode(Request.read, request.encode()) == request
+    with pytest.raises(codec.DecodeError):
+        codec.decode(Request.read, longer.encode())
 
 
 def test_requests_that_hold_no_more_are_dropped(people: People, waiting: Pending) -> None:

@@ -212,3 +212,26 @@ def test_who_is_not_heard_any_more_does_not_count(people: People) -> None:
         ada.receive(people[name].beacon(1), [before], 100.0)
     held = {before.authenticator}
     assert not any(ada.lost(before, held, 100 + tenth / 10) for tenth in range(200))
+
+
+def test_one_who_is_ahead_for_long_is_enough_to_be_behind(people: People) -> None:
+    """However many stayed with us: those who came in meanwhile have keys that we do not know."""
+    ada, before = presence_of(people["ada"]), people["ada"].state
+    eve = Person("eve", people["eve"].state)
+    people.commit("bob")
+    held = {before.authenticator}
+    answers = []
+    for tenth in range(round(BEHIND_AFTER_S * 10) + 2):
+        now = 100 + tenth / 10
+        ada.receive(people["bob"].beacon(tenth + 1), [before], now)
+        ada.receive(eve.beacon(tenth + 1), [before], now)
+        assert ada.ahead(before, held, now)
+        assert not ada.ahead(before, {*held, people["bob"].state.authenticator}, now)
+        assert not ada.lost(before, held, now)
+        answers.append(ada.behind(before, held, now))
+    assert answers[-1]
+    assert not any(answers[:-3])
+    # Bob falls silent: nobody is ahead any more, and the waiting begins anew.
+    later = 100 + BEHIND_AFTER_S + AWAY_AFTER_S + 1
+    assert not ada.behind(before, held, later)
+    assert not ada.ahead(before, held, later)

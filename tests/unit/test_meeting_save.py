@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from folkmoot import mls
-from folkmoot.meeting.save import Saved
+from folkmoot.meeting import Meeting
+from folkmoot.meeting.save import CHECKSUM_BYTES, Saved, _checksum
 from folkmoot.wire.codec import DecodeError
-from unit.meeting_parts import People
+from unit.meeting_parts import People, entropy_of
 
 PEOPLE = People("ada", "bob")
 STATE = PEOPLE["ada"].state
@@ -22,20 +25,28 @@ def test_a_saved_seat_reads_back() -> None:
     assert mls.Group.load(saved.group).epoch_authenticator == STATE.authenticator
 
 
-@pytest.mark.parametrize("data", [b"", b"\2" + SAVED.encode()[1:], SAVED.encode() + b"\0"])
-def test_anything_else_is_refused(data: bytes) -> None:
-    with pytest.raises(DecodeError):
-        Saved.decode(data)
+def test_another_version_is_refused() -> None:
+    content = b"\1" + SAVED.encode()[1:-CHECKSUM_BYTES]
+    for data in (b"", content + _checksum(content), SAVED.encode() + b"\0"):
+        with pytest.raises(DecodeError):
+            Saved.decode(data)
 
 
 @given(st.integers(0, len(SAVED.encode()) - 1), st.binary(max_size=3))
-def test_no_damage_does_harm(place: int, new: bytes) -> None:
+def test_all_damage_is_seen(place: int, new: bytes) -> None:
     encoded = SAVED.encode()
-    try:
-        Saved.decode(encoded[:place] + new)
-        Saved.decode(encoded[:place] + new + encoded[place + len(new) :])
-    except DecodeError:
-        return
+    for torn in (encoded[:place] + new, encoded[:place] + new + encoded[place + len(new) :]):
+        if torn != encoded:
+            with pytest.raises(DecodeError):
+                Saved.decode(torn)
+
+
+def test_the_seat_of_another_leaf_is_not_taken_up() -> None:
+    """Else the member claims a seat that is not its own, and trips over it."""
+    for seat in (PEOPLE["bob"].seat, bytes(16)):
+        saved = Saved.decode(replace(SAVED, seat=seat).encode())
+        with pytest.raises(mls.MlsError):
+            Meeting.restore(saved, name=None, now=1.0, wall_s=1e9, entropy=entropy_of(1))
 
 
 def test_secrets_are_not_shown() -> None:

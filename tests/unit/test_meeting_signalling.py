@@ -75,21 +75,48 @@ def test_secrets_of_epochs_given_up_open_nothing(listening: Signalling) -> None:
 
 
 def test_looking_far_is_done_for_a_few_cells_a_second_only(listening: Signalling) -> None:
-    far = cell(ahead(NEAR_STEPS + 3))
+    far = [cell(ahead(NEAR_STEPS + steps)) for steps in (3, 4)]
     for _ in range(int(FAR_LOOKS_BURST)):
         assert listening.open(cell(b"x" * 32), 10.0) is None
-    assert listening.open(far, 10.0) is None
+    assert listening.open(far[0], 10.0) is None
     # Near ones are opened all the same.
     assert listening.open(cell(ahead(NEAR_STEPS)), 10.0) is not None
-    assert listening.open(far, 10.0 + 0.9 / FAR_LOOKS_PER_S) is None
-    assert listening.open(far, 10.0 + 1.1 / FAR_LOOKS_PER_S) is not None
-    assert listening.open(far, 10.0 + 1.2 / FAR_LOOKS_PER_S) is None
+    assert listening.open(far[0], 10.0 + 0.9 / FAR_LOOKS_PER_S) is None
+    assert listening.open(far[0], 10.0 + 1.1 / FAR_LOOKS_PER_S) is not None
+    assert listening.open(far[1], 10.0 + 1.2 / FAR_LOOKS_PER_S) is None
 
 
 def test_looks_saved_up_are_bounded(listening: Signalling) -> None:
-    far = cell(ahead(NEAR_STEPS + 1))
-    opened = [listening.open(far, now) is not None for now in [0.0] * 16 + [1e6] * 20]
-    assert opened == [True] * 32 + [False] * 4
+    far = [cell(ahead(NEAR_STEPS + 1 + number)) for number in range(20)]
+    for _ in range(int(FAR_LOOKS_BURST)):
+        assert listening.open(cell(b"x" * 32), 0.0) is None
+    opened = [listening.open(one, 1e6) is not None for one in far]
+    assert opened == [True] * 16 + [False] * 4
+
+
+def test_where_somebody_is_ahead_every_cell_is_opened(listening: Signalling) -> None:
+    """One behind must hear all that those ahead say, not eight cells a second of it."""
+    assert listening.heard_ahead is None
+    far = ahead(NEAR_STEPS + 5)
+    for number in range(100):
+        assert listening.open(cell(far), 0.0) is not None, number
+    assert listening.heard_ahead == far
+    near = ahead(1)
+    listening.open(cell(near), 0.0)
+    assert listening.heard_ahead == near
+    listening.follow([state_with(CURRENT)])
+    assert listening.heard_ahead == near
+    listening.follow([state_with(ahead(2))])
+    assert listening.heard_ahead is None
+
+
+def test_it_stays_open_when_epochs_change(listening: Signalling) -> None:
+    far = ahead(NEAR_STEPS + 5)
+    assert listening.open(cell(far), 0.0) is not None
+    listening.follow([state_with(ahead(1)), state_with(CURRENT)])
+    for _ in range(int(FAR_LOOKS_BURST) + 1):
+        assert listening.open(cell(b"x" * 32), 0.0) is None
+    assert listening.open(cell(far), 0.0) is not None
 
 
 def test_near_cells_cost_no_far_look(listening: Signalling) -> None:

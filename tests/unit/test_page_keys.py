@@ -1,4 +1,4 @@
-"""Tokens open once and for a minute; the secret is compared whole."""
+"""Tokens open once and for a minute; the secret is compared whole; the return key is never said."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import itertools
 
 from folkmoot.agent.page.keys import TOKEN_LIFE_S, TOKENS_MAX, Keys
+from folkmoot.agent.page.returning import ReturnNote
+from page_client import proof_of
 
 _count = itertools.count()
 
@@ -54,7 +56,22 @@ def test_the_oldest_token_makes_room() -> None:
     assert all(keys.redeem(token, 5.0) for token in tokens[1:])
 
 
-def test_a_kept_secret_still_opens() -> None:
+def test_each_side_proves_that_it_has_the_return_key() -> None:
     before = Keys(entropy)
-    assert Keys(entropy, before.secret).opens(before.secret)
-    assert not Keys(entropy).opens(before.secret)
+    again = Keys(entropy, before.return_key)
+    assert not again.opens(before.secret)  # that one ended with its agent
+    challenge = again.challenge("n" * 43, 4711)
+    assert len(challenge.nonce) == len(challenge.proof) == 43
+    assert again.return_key not in repr(challenge)
+    note = ReturnNote(4711, before.return_key)
+    assert challenge.proof == proof_of("agent", note, "n" * 43, challenge.nonce)
+    good = proof_of("page", note, "n" * 43, challenge.nonce)
+    assert challenge.is_met_by(good)
+    for wrong in ("", good[:-1], good + "A", challenge.proof, before.return_key):
+        assert not challenge.is_met_by(wrong)
+    # A proof is for one challenge, one port and one key.
+    assert not again.challenge("n" * 43, 4711).is_met_by(good)
+    other = Keys(entropy).challenge("n" * 43, 4711)
+    assert not other.is_met_by(proof_of("page", note, "n" * 43, other.nonce))
+    elsewhere = again.challenge("n" * 43, 4712)
+    assert not elsewhere.is_met_by(proof_of("page", note, "n" * 43, elsewhere.nonce))

@@ -12,7 +12,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from folkmoot.agent.page import messages, server
+from folkmoot.agent.page import messages, strangers
+from folkmoot.agent.page.strangers import STRANGERS_MAX
 from page_client import (
     closes,
     dial,
@@ -66,6 +67,7 @@ def test_a_socket_of_a_stranger(origin: str | None, host: str | None, status: in
         '{"do":"hello","secret":"","instance":"one"}',
         '{"do":"hello","instance":"one"}',
         '{"do":"take"}',
+        '{"do":"proof","proof":"x"}',
         '{"do":"chat","text":"hello"}',
         "{",
         b'{"do":"take"}',
@@ -85,7 +87,7 @@ def test_the_first_message_must_be_the_secret(first: str | bytes) -> None:
 
 
 def test_who_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HELLO_S_MAX", 0.05)
+    monkeypatch.setattr(strangers, "HELLO_S_MAX", 0.05)
 
     async def case() -> None:
         async with serving() as page, dial(page) as line:
@@ -97,12 +99,10 @@ def test_who_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_many_strangers_do_not_keep_the_page_out() -> None:
     async def case() -> None:
         async with serving() as page, contextlib.AsyncExitStack() as stack:
-            strangers = [
-                await stack.enter_async_context(dial(page)) for _ in range(server.STRANGERS_MAX * 2)
-            ]
+            crowd = [await stack.enter_async_context(dial(page)) for _ in range(2 * STRANGERS_MAX)]
             async with tab(page) as line:
                 assert (await hear(line))["event"] == "snapshot"
-            assert (await closes(strangers[0]))[0] == 1008
+            assert (await closes(crowd[0]))[0] == 1008
 
     asyncio.run(case())
 

@@ -18,7 +18,6 @@ from page_client import (
     dial,
     hear,
     hear_until,
-    port_of,
     say,
     serving,
     soon,
@@ -116,29 +115,6 @@ def test_stopping_tells_the_page_and_forgets_its_timers() -> None:
     asyncio.run(case())
 
 
-def test_a_port_in_use_is_an_error() -> None:
-    async def case() -> None:
-        async with serving() as page:
-            other = PageServer(FakeSession(), entropy=os.urandom, port=port_of(page))
-            with pytest.raises(OSError, match="in use"):
-                await other.start()
-
-    asyncio.run(case())
-
-
-def test_an_agent_that_starts_again_has_its_page_back() -> None:
-    async def case() -> None:
-        async with serving() as page:
-            port, secret = port_of(page), page.secret
-        async with serving(port=port, secret=secret) as page:
-            assert port_of(page) == port
-            async with dial(page) as line:
-                await say(line, do="hello", secret=secret, instance="one")
-                assert (await hear(line))["event"] == "snapshot"
-
-    asyncio.run(case())
-
-
 # --- sound and picture ---
 
 
@@ -179,7 +155,7 @@ def test_a_bridge_for_each_fresh_connection() -> None:
         chromium = {"user_agent_header": "Mozilla/5.0 Chrome/156.0"}
         async with serving(bridge_factory=factory) as page, dial(page, **chromium) as line:
             await say(line, do="hello", secret=page.secret, instance="one")
-            await hear(line)
+            await hear_until(line, "snapshot")
             await say(line, do="answer", sdp="to nothing")
             await say(line, do="again")
             assert await hear(line) == {"event": "offer", "sdp": "v=0 offer"}

@@ -171,3 +171,52 @@ def test_leaving_leaves_nothing(folder: Path) -> None:
     file.close()
     assert list(folder.iterdir()) == []
     assert SeatFile.take_up(GROUP) is None
+
+
+def test_the_note_for_the_page_lies_beside_the_state(folder: Path) -> None:
+    assert SeatFile.note_left(GROUP) == b""
+    file = SeatFile.fresh(GROUP, b"r" * 8)
+    file.keep_note(b"note")
+    assert names(folder, ".page") == []  # nobody can come back to a seat that was never saved
+    file.write(b"state")
+    (path,) = names(folder, ".page")
+    assert (path.read_bytes(), mode(path)) == (b"note", 0o600)
+    assert SeatFile.note_left(GROUP) == b""  # its agent runs
+    file.close()
+    assert SeatFile.note_left(GROUP) == b"note"
+    assert SeatFile.note_left(b"another group id") == b""
+    again = SeatFile.take_up(GROUP)
+    assert again is not None  # the note was only looked at
+    again[0].forget()
+    assert list(folder.iterdir()) == []
+
+
+def test_the_note_of_a_seat_that_is_too_old_is_none(folder: Path) -> None:
+    file = SeatFile.fresh(GROUP, b"r" * 8)
+    file.keep_note(b"note")
+    file.write(b"state")
+    file.close()
+    (path,) = names(folder, ".seat")
+    os.utime(path, (time.time() - KEPT_S - 5,) * 2)
+    assert SeatFile.note_left(GROUP) == b""
+    assert SeatFile.take_up(GROUP) is None
+    assert list(folder.iterdir()) == []
+
+
+def test_a_disk_that_is_full_after_the_state_costs_the_note_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def full(path: Path, to: Path) -> None:
+        if to.suffix == ".page":
+            raise OSError(28, "No space left on device")
+        replace(path, to)
+
+    monkeypatch.setattr(Path, "replace", full)
+    file = SeatFile.fresh(GROUP, b"r" * 8)
+    file.keep_note(b"note")
+    file.write(b"state")
+    file.close()
+    assert names(folder, ".part") == []
+    assert SeatFile.note_left(GROUP) == b""

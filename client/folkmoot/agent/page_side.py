@@ -15,7 +15,7 @@ from typing import Any
 
 from folkmoot.agent.console import Output
 from folkmoot.agent.failure import Failure
-from folkmoot.agent.page import Lobby, PageBridge, PageServer, bridges_of
+from folkmoot.agent.page import Lobby, PageBridge, PageServer, ReturnNote, bridges_of
 from folkmoot.agent.session import Session, entropy
 from folkmoot.agent.view import charter_view
 from folkmoot.governance import Charter, Relay
@@ -24,16 +24,20 @@ from folkmoot.governance import Charter, Relay
 TYPED_TOKEN_LIFE_S = 600.0
 # After leaving, so that the page hears it before its server goes.
 LAST_WORDS_S = 0.3
+# A page that is open looks for its agent every three seconds or so; after this a new one is opened.
+OLD_PAGE_WAIT_S = 6.0
 
 Event = dict[str, Any]
 
 
 class _Seen:
-    """A session as this page should see it: with the way that links take to the relays."""
+    """A session as this page should see it: with the way that links take to the relays, and with
+    the invite by which this person comes back if the agent ends."""
 
-    def __init__(self, session: Session, relay_sees_address: bool) -> None:
+    def __init__(self, session: Session, relay_sees_address: bool, more: Event) -> None:
         self._session = session
         self._sees = relay_sees_address
+        self._more = more
 
     def subscribe(self, callback: Callable[[Event], None], /) -> Callable[[], None]:
         return self._session.subscribe(lambda event: callback(self._seen(event)))
@@ -48,12 +52,17 @@ class _Seen:
         if event.get("event") != "snapshot":
             return event
         relays = [{**relay, "sees_address": self._sees} for relay in event["relays"]]
-        return {**event, "relays": relays}
+        return {**event, "relays": relays, **self._more}
 
 
 class PageSide:
     """`enter(name)` begins the session once the person pressed join, and gives it; `gone` is called
-    when they closed the page, or left without joining."""
+    when they closed the page, or left without joining.
+
+    `opens`: this person opens the meeting. `relay_here`: its relay runs with this agent. `note`:
+    what an agent that died left for this one; a page that is still open, and shows that it is the
+    page of that note, is in the meeting again without a preview: `enter(None)`.
+    """
 
     def __init__(
         self,
@@ -63,13 +72,21 @@ class PageSide:
         charter: Charter,
         relays: Sequence[Relay],
         relay_sees_address: bool,
-        enter: Callable[[str], Session],
+        opens: bool,
+        relay_here: bool,
+        note: ReturnNote | None,
+        enter: Callable[[str | None], Session],
         gone: Callable[[], None],
     ) -> None:
         self._sees_address = relay_sees_address
+        self._more: Event = {"return_with": invite, "relay_here": relay_here}
         self._enter = enter
+        self._gone = gone
         self._session: Session | None = None
         self._wanted: dict[str, bool] = {}
+        self._returns = note is not None
+        self._back = asyncio.Event()
+        self._browser: asyncio.Task[None] | None = None
         preview = {
             "me": {"member": "", "name": name},
             "group_name": "",
@@ -77,6 +94,8 @@ class PageSide:
             "safety_code": "",
             "epoch": 0,
             "confirmed": False,
+            "opens": opens,
+            **self._more,
             "charter": charter_view(charter),
             "relays": [
                 {
@@ -89,47 +108,102 @@ class PageSide:
             ],
         }
         self._lobby = Lobby(preview, on_join=self._on_join, on_leave=gone)
-        self._server = PageServer(self._lobby, entropy=entropy, bridge_factory=self._make_bridge)
-        self._server.on_page_gone = gone
-        self._server.on_page_away = self._switch_off
+        self._server = self._make_server(note)
+
+    def _make_server(self, note: ReturnNote | None) -> PageServer:
+        server = PageServer(
+            self._lobby, entropy=entropy, bridge_factory=self._make_bridge, note=note
+        )
+        server.on_page_gone = self._gone
+        server.on_page_away = self._switch_off
+        server.on_page_back = self._on_page_back
+        return server
+
+    @property
+    def note(self) -> ReturnNote:
+        """For an agent that takes this one's place."""
+        return self._server.note
 
     async def open(self, output: Output) -> None:
         """Serves the page and opens it, or says where it is; raises Failure."""
         try:
-            await self._server.start()
+            await self._serve()
         except OSError as error:
             raise Failure(f"The page cannot be served on 127.0.0.1: {error.strerror}.") from None
-        opened = False
-        if has_display():
-            file = self._server.handover_file().as_uri()
-            opened = await asyncio.to_thread(webbrowser.open, file)
+        if not has_display():
+            url = self._server.handover_url(TYPED_TOKEN_LIFE_S)
+            output.event({"event": "page", "url": url})
+            self._say(output, f"Open this in a browser on this machine: {url}")
+        elif self._returns:
+            self._browser = asyncio.create_task(self._open_unless_back(output))
+        else:
+            await self._open_browser(output)
+
+    async def _serve(self) -> None:
+        if self._returns:
+            try:
+                await self._server.start()
+                return
+            except OSError:  # another program has that port now: there is no way back for the page
+                self._returns = False
+                self._server = self._make_server(None)
+        await self._server.start()
+
+    async def _open_unless_back(self, output: Output) -> None:
+        try:
+            await asyncio.wait_for(self._back.wait(), OLD_PAGE_WAIT_S)
+        except TimeoutError:
+            await self._open_browser(output)
+        else:
+            output.event({"event": "page", "url": self._server.url})
+            self._say(output, "The page that was open has the meeting again.")
+
+    async def _open_browser(self, output: Output) -> None:
+        file = self._server.handover_file().as_uri()
+        opened = await asyncio.to_thread(webbrowser.open, file)
         url = self._server.url if opened else self._server.handover_url(TYPED_TOKEN_LIFE_S)
         output.event({"event": "page", "url": url})
-        if output.as_json:
-            return
         if opened:
-            output.say(f"The meeting is open in your browser, at {url}")
+            self._say(output, f"The meeting is open in your browser, at {url}")
         else:
-            output.say(f"Open this in a browser on this machine: {url}")
+            self._say(output, f"Open this in a browser on this machine: {url}")
+
+    @staticmethod
+    def _say(output: Output, sentence: str) -> None:
+        if not output.as_json:
+            output.say(sentence)
 
     async def close(self, in_haste: bool) -> None:
         """Ends the page's server, after its last words."""
+        if self._browser is not None:
+            self._browser.cancel()
+            await asyncio.gather(self._browser, return_exceptions=True)
         if not in_haste:
             await asyncio.sleep(LAST_WORDS_S)
         await self._server.stop()
 
+    def _on_page_back(self) -> None:
+        """A page lost its line and has it again. Where this agent never knew it, it is the page of
+        the agent before: its person had joined, and is in again."""
+        self._back.set()
+        if self._returns and self._session is None:
+            self._begin(None, {})
+
     def _on_join(self, command: Event) -> None:
-        name = str(command["name"])
+        wanted = {what: command.get(what) is True for what in ("microphone", "camera")}
+        self._begin(str(command["name"]), wanted)
+
+    def _begin(self, name: str | None, wanted: dict[str, bool]) -> None:
         try:
             session = self._enter(name)
         except Failure as failure:
             self._lobby.failed(str(failure))
             return
         self._session = session
-        self._wanted = {what: command.get(what) is True for what in ("microphone", "camera")}
-        if name != session.meeting.name:
+        self._wanted = wanted
+        if name is not None and name != session.meeting.name:
             session.do({"do": "rename", "name": name})
-        self._lobby.enter(_Seen(session, self._sees_address))
+        self._lobby.enter(_Seen(session, self._sees_address, self._more))
         session.subscribe(self._on_event)
         self._switch_on()
 

@@ -36,8 +36,10 @@ class Words:
             self._output.say(words)
 
     def _name(self, event: Mapping[str, Any], field: str = "member") -> str:
-        name = event.get("name") or self._names.get(str(event.get(field)), "somebody")
-        return printable(str(name), NAME_CHARACTERS_MAX)
+        name = event.get("name")
+        if not name:
+            return printable(self._names.get(str(event.get(field)), "somebody"))
+        return printable(str(name), NAME_CHARACTERS_MAX) + _tag(event.get("tag"))
 
     def _words(self, event: Mapping[str, Any]) -> Text | None:
         kind = event["event"]

@@ -22,6 +22,7 @@ from folkmoot.agent.console import Output
 from folkmoot.agent.failure import Failure
 from folkmoot.agent.links import Links
 from folkmoot.agent.media import CannotPlay, CannotRecord, Headless
+from folkmoot.agent.page import ReturnNote
 from folkmoot.agent.page_side import PageSide
 from folkmoot.agent.people import Words, open_panel
 from folkmoot.agent.pinned import WrongPin
@@ -274,23 +275,38 @@ class _Run:
             charter=settings.charter,
             relays=relays,
             relay_sees_address=not settings.via.hides_address,
+            opens=settings.invite is None,
+            relay_here=self._own_relay is not None,
+            note=self._note_left(),
             enter=self._enter,
             gone=self._leave,
         )
         await self._page.open(self._output)
 
-    def _enter(self, name: str) -> Session:
-        """The person pressed join in the page: whoever follows an invite knocks now."""
+    def _note_left(self) -> ReturnNote | None:
+        """By which the page of an agent that died finds this one."""
+        if self._settings.invite is None:
+            return None
+        try:
+            return ReturnNote.decode(SeatFile.note_left(self._settings.invite.group_id))
+        except OSError:
+            return None
+
+    def _enter(self, name: str | None) -> Session:
+        """The person pressed join in the page: whoever follows an invite knocks now. Without a name
+        when they come back to their seat, which has one."""
         if self._session is not None:
             return self._session
         waiting, self._waiting = self._waiting, None
         if waiting is None:
-            return self._start(*self._join(name))
-        waiting[0].rename(name, asyncio.get_running_loop().time())
+            return self._start(*self._join(name or self._settings.name))
+        waiting[0].rename(name or self._settings.name, asyncio.get_running_loop().time())
         return self._start(*waiting)
 
     def _start(self, meeting: Meeting, seat_file: SeatFile | None) -> Session:
         """The session begins, and with it the links."""
+        if self._page is not None and seat_file is not None:
+            seat_file.keep_note(self._page.note.encode())
         session = Session(meeting, seat_file)
         self._session = session
         self._links = Links(

@@ -24,6 +24,8 @@ from folkmoot.wire.lanes import Direction, LaneSlot
 HEARING_PERIOD_S = 1.0
 TOUCH_PERIOD_S = 30.0
 SUBSCRIBERS_MAX = 8
+# A snapshot holds the whole chat: what others send often must not make one each time.
+SNAPSHOT_PERIOD_S = 0.1
 LEAVE_TIMEOUT_S = 5.0
 NAME_WAIT_S = 5.0  # a newcomer's first beacon, with its name, comes within a second or two
 VOICE_BITRATE = 24_000
@@ -69,6 +71,8 @@ class Session:
         self._subscribers: list[Callable[[Event], None]] = []
         self._sinks: list[MediaSink] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self._pump_is_due = False
         self._left = asyncio.Event()
         self._pumping = False
         self._relays_up: dict[int, bool] = {}
@@ -76,8 +80,13 @@ class Session:
         self._shown: dict[str, str] = {}  # members that the sinks know, and their names
         self._arriving: dict[bytes, float] = {}  # seats not announced yet, and until when
         self._snapshot_due = False
+        self._snapshot_from = 0.0  # when the next may be made
+        self._snapshot_timer: asyncio.TimerHandle | None = None
         self._last_touch = 0.0
         self._save_failed = False
+        # What a newcomer at the door knows: whether somebody inside heard the knock, who said no,
+        # and which rules are not those of the invite.
+        self._door: Event = {"heard": False, "declined": "", "rules": []}
 
     # -- running
 
@@ -107,8 +116,9 @@ class Session:
 
     async def close(self) -> None:
         """Ends without a word to anybody."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._snapshot_timer):
+            if timer is not None:
+                timer.cancel()
         self._left.set()
         links, self._links = self._links, None
         if links is not None:
@@ -125,7 +135,10 @@ class Session:
 
     def on_cells(self, handle: int, cells: Sequence[bytes]) -> None:
         self.meeting.receive(handle, cells, self.now())
-        self._pump()
+        if not self._pump_is_due:
+            # A relay's tick brings cells of several rooms at once: one round of the pump is enough.
+            self._pump_is_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
 
     def on_room(self, handle: int, is_open: bool, reason: str) -> None:
         self.meeting.room_changed(handle, is_open, self.now())
@@ -201,15 +214,18 @@ class Session:
 
     def snapshot(self) -> Event:
         """Everything the page shows."""
-        return snapshot_of(self.meeting, self._relays_up, self.now())
+        return {**snapshot_of(self.meeting, self._relays_up, self.now()), "door": {**self._door}}
 
     def do(self, command: Event) -> None:
         """One command of the contract; what cannot be done answers with `refused`."""
         try:
             perform(self.meeting, command, self.now())
+            if command.get("do") == "accept_charter":
+                self._door["rules"] = []
         except CommandError as error:
             self._publish({"event": "refused", "what": str(command.get("do")), "why": str(error)})
         self._snapshot_due = True
+        self._snapshot_from = 0.0  # what one does oneself shows at once
         self._pump()
 
     def _publish(self, event: Event) -> None:
@@ -230,6 +246,7 @@ class Session:
 
     def _pump(self) -> None:
         """Does all that the machine asks for, tells all that happened, and sets the next timer."""
+        self._pump_is_due = False
         if self._pumping or self._links is None:
             return
         self._pumping = True
@@ -244,16 +261,33 @@ class Session:
         finally:
             self._pumping = False
         if self._snapshot_due:
-            self._snapshot_due = False
-            self._publish(self.snapshot())
+            self._publish_snapshot()
         self._set_timer()
 
+    def _publish_snapshot(self) -> None:
+        now = self.now()
+        if now >= self._snapshot_from:
+            self._snapshot_due = False
+            self._snapshot_from = now + SNAPSHOT_PERIOD_S
+            self._publish(self.snapshot())
+        elif self._snapshot_timer is None:
+            loop = asyncio.get_running_loop()
+            self._snapshot_timer = loop.call_at(self._snapshot_from, self._on_snapshot_timer)
+
+    def _on_snapshot_timer(self) -> None:
+        self._snapshot_timer = None
+        if self._snapshot_due and self._links is not None:
+            self._publish_snapshot()
+
     def _set_timer(self) -> None:
+        due = self.meeting.next_timer()
         if self._timer is not None:
+            if due == self._timer_due:
+                return
             self._timer.cancel()
             self._timer = None
-        due = self.meeting.next_timer()
         if due is not None and self._links is not None:
+            self._timer_due = due
             self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -315,6 +349,7 @@ class Session:
                 sink.keyframe_wanted()
             return
         self._sync_sinks()
+        self._note_door(event)
         if isinstance(event, events.MemberIn):
             self._arriving[event.seat] = self.now() + NAME_WAIT_S
         else:
@@ -327,6 +362,14 @@ class Session:
             well = event.why == events.LEFT_WELL
             self._publish({"event": "left"} if well else {"event": "left", "why": event.why})
             self._left.set()
+
+    def _note_door(self, event: events.Event) -> None:
+        if isinstance(event, events.Waiting):
+            self._door["heard"] = True
+        elif isinstance(event, events.Refused) and event.what == "admission":
+            self._door["declined"] = event.why
+        elif isinstance(event, events.CharterDiffers):
+            self._door["rules"] = list(event.sentences)
 
     def _announce(self, event: events.Event | None = None) -> None:
         """Says who came in, under their name: the commit that lets a newcomer in does not hold it.

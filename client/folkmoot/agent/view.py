@@ -45,7 +45,13 @@ def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Eve
             {"knock": one.knock, "name": one.name, "since": one.since} for one in meeting.knocks()
         ],
         "chat": [
-            {"from": names.member_id(one.seat), "name": one.name, "text": one.text, "at": one.at_ms}
+            {
+                "from": names.member_id(one.seat),
+                "name": one.name,
+                "tag": one.tag,
+                "text": one.text,
+                "at": one.at_ms,
+            }
             for one in meeting.chat_log
         ],
         "safety_code": meeting.safety_code,
@@ -90,6 +96,12 @@ def motion_made(meeting: Meeting, event: events.MotionMade) -> Event:
     return {**said, "subject": subject}
 
 
+def name_and_tag(meeting: Meeting, seat: bytes) -> str:
+    """A member's name in a sentence, with its tag where another's looks the same."""
+    tag = meeting.tag_of(seat)
+    return f"{meeting.name_of(seat)} ({tag})" if tag else meeting.name_of(seat)
+
+
 def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
     """What is said of one event; nothing for those that only change the snapshot."""
     member = names.member_id
@@ -119,6 +131,7 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
                 "event": "member_in",
                 "member": member(event.seat),
                 "name": meeting.name_of(event.seat),
+                "tag": meeting.tag_of(event.seat),
             }
         ]
     if isinstance(event, events.MemberOut):
@@ -127,6 +140,7 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
                 "event": "member_out",
                 "member": member(event.seat),
                 "name": event.name,
+                "tag": event.tag,
                 "cause": event.cause,
             }
         ]
@@ -138,6 +152,7 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
                 "event": "chat",
                 "from": member(event.seat),
                 "name": event.name,
+                "tag": event.tag,
                 "text": event.text,
                 "at_ms": event.at_ms,
             }
@@ -157,6 +172,10 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
         return [{"event": "decided", "motion": motion_id(event.name), "carried": event.carried}]
     if isinstance(event, events.Refused):
         return [{"event": "refused", "what": event.what, "why": event.why}]
+    if isinstance(event, events.LeftOut):
+        who = name_and_tag(meeting, event.seat)
+        sentence = f"Some of what {who} sends is left out: {event.why}. The meeting goes on."
+        return [{"event": "problem", "sentence": sentence}]
     if isinstance(event, events.Confirmed):
         return [{"event": "confirmed"}]
     if isinstance(event, events.Waiting):

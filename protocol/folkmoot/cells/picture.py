@@ -234,11 +234,18 @@ class PictureReceiver:
         self.received = 0
         self.lost = 0
         self.gaps = 0  # times that frames after a loss were held back until a key frame
+        self.verified = 0  # frames that are signed, whether they can be shown or not
+        self.nonsense = 0  # frames that are signed and hold nothing that can be read
 
     @property
     def wants_key(self) -> bool:
         """Whether a key frame should be asked for, again and again until it is False."""
         return self._until_key or self._stalled
+
+    @property
+    def until_key(self) -> bool:
+        """Whether nothing is passed on before a key frame."""
+        return self._until_key
 
     def receive(
         self, opened: Opened, key: Ed25519PublicKey, author: Author, now: float
@@ -302,7 +309,8 @@ class PictureReceiver:
             try:
                 frame = form.decode_body(body, self._lane)
             except DecodeError:
-                return  # signed nonsense: a gap like any other
+                self.nonsense += 1
+                return  # a gap like any other
             self._verified(number, last.author.epoch)
             self._whole[number] = _Whole(frame, now, len(body))
             self._held_bytes += len(body)
@@ -317,6 +325,7 @@ class PictureReceiver:
             self._newest_number = -1
         self._newest_epoch = max(self._newest_epoch, epoch)
         self._newest_number = max(self._newest_number, number)
+        self.verified += 1
 
     def _release(self, now: float) -> list[EncodedFrame]:
         frames: list[EncodedFrame] = []

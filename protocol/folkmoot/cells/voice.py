@@ -195,17 +195,22 @@ def decode_cell(plaintext: bytes) -> VoiceCell:
     return codec.decode(_read_cell, plaintext)
 
 
-def verify_cell(opened: Opened, key: Ed25519PublicKey, author: Author) -> VoiceCell | None:
-    """The content of an opened cell if `author` signed it, else None. `author` is the member at
+def is_signed(opened: Opened, key: Ed25519PublicKey, author: Author) -> bool:
+    """Whether `author` signed an opened cell, whatever is in it. `author` is the member at
     `opened.leaf` in `opened.epoch`, and `key` its leaf's signature key."""
     if (opened.leaf, opened.epoch) != (author.leaf, author.epoch):
         raise UsageError("the cell names another leaf or epoch")
     if len(opened.plaintext) != PLAINTEXT_BYTES:
-        return None
+        return False
     body = opened.plaintext[:-SIGNATURE_BYTES]
     signature = opened.plaintext[-SIGNATURE_BYTES:]
     digest = hashlib.sha256(body).digest()
-    if not authorship.verify(key, author, VOICE, opened.counter, digest, signature):
+    return authorship.verify(key, author, VOICE, opened.counter, digest, signature)
+
+
+def verify_cell(opened: Opened, key: Ed25519PublicKey, author: Author) -> VoiceCell | None:
+    """The content of an opened cell if `author` signed it, else None; arguments as there."""
+    if not is_signed(opened, key, author):
         return None
     try:
         return decode_cell(opened.plaintext)
@@ -225,8 +230,11 @@ class VoiceReceiver:
         self._pending: dict[int, tuple[float, EncodedFrame | None]] = {}  # number: arrival, slot
         self._newest_epoch = -1
         self._newest_number = -1
-        self.received = 0  # slots that came, silent ones too
-        self.lost = 0  # slots that never came in time
+        self._sounded = False  # whether the last slot that came held a frame
+        self.received = 0  # frames that came; a silent slot is none
+        # Slots that never came in time and had sound before or behind them: a gap amid silence is
+        # most likely silence, and nobody misses it.
+        self.lost = 0
 
     def receive(self, cell: VoiceCell, epoch: int, now: float) -> list[EncodedFrame]:
         """The frames that are due, oldest first. `epoch` is the one whose keys opened the cell."""
@@ -263,8 +271,9 @@ class VoiceReceiver:
             held = self._pending.pop(self._next, None)
             if held is not None:
                 self._next += 1
-                self.received += 1
+                self._sounded = held[1] is not None
                 if held[1] is not None:
+                    self.received += 1
                     frames.append(held[1])
                 continue
             due = self.next_timer()
@@ -272,6 +281,7 @@ class VoiceReceiver:
             if waits and max(self._pending) - self._next < PENDING_SLOTS_MAX:
                 break
             lowest = min(self._pending)
-            self.lost += lowest - self._next
+            if self._sounded or self._pending[lowest][1] is not None:
+                self.lost += lowest - self._next
             self._next = lowest
         return frames

@@ -45,8 +45,9 @@ class DoorLane:
                 yield from self._inbox.receive(plaintext, now)
 
     def send(self, message: bytes) -> bool:
-        """Queues a message; False when too much waits."""
-        return self._outbox.push(message)
+        """Queues a message; False when too much waits, or it is longer than anybody would take: a
+        member can make commits and leaves so large that what answers a knock is."""
+        return len(message) <= DOOR_RECORD_BYTES_MAX and self._outbox.push(message)
 
     def handle_timer(self, now: float) -> None:
         """Sends what is due, if any relay carries the door."""

@@ -30,6 +30,7 @@ from folkmoot.meeting.steps import (
     Removed,
     Step,
 )
+from folkmoot.wire.codec import DecodeError
 
 PARENT_KEPT_S = 10.0
 # Of a commit before our own clock, for us to name it. Not 5 s, as first designed: computers that
@@ -364,14 +365,15 @@ class Epochs:
                 terms=parent.terms,
                 parent_tick=parent.secrets.tick,
             )
-        except (mls.MlsError, Refusal) as error:
+            handshake = Handshake(parent.authenticator, created.message, created.welcome or b"")
+            handshake.check_size()
+        except (mls.MlsError, Refusal, DecodeError) as error:
             # What was checked when it was asked for cannot be committed after all. One request
             # goes, so that the next try is without it.
             self._refuse(self.seat, f"a commit of our own: {error}")
             self.pending.give_up(plan)
             self._agreement.nothing_pending()
             return
-        handshake = Handshake(parent.authenticator, created.message, created.welcome or b"")
         self._steps.append(Offer(handshake))
         self._keep(parent, created.staged, verdict, self.seat, handshake, now)
         self._advance(now)

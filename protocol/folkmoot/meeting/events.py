@@ -74,6 +74,7 @@ class MemberOut:
     seat: bytes
     name: str
     cause: str  # left or removed
+    tag: str = ""  # where another's name looks the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class ChatReceived:
     name: str
     text: str
     at_ms: int
+    tag: str = ""  # where another's name looks the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,15 @@ class PictureGap:
 
     seat: bytes
     kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Some of what a member sends is neither shown nor played. Told once for each member and
+    reason; `why` ends a sentence, such as "its picture is damaged"."""
+
+    seat: bytes
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +214,7 @@ Event = (
     | ChatReceived
     | FrameReceived
     | PictureGap
+    | LeftOut
     | KeyFrameNeeded
     | Confirmed
     | Waiting

@@ -127,7 +127,9 @@ class Hearing(ABC):
         """The set of epochs that are heard changed."""
         states = list(self.epochs.states())
         self.signalling.follow(states)
-        self.media.follow(states, [entry.seat for entry in self.epochs.current.roster])
+        seats = [entry.seat for entry in self.epochs.current.roster]
+        self.media.follow(states, seats)
+        self.chat.follow(seats)
         self.context.want_rooms(self.wanted_rooms())
 
     def roots(self) -> list[bytes]:
@@ -275,7 +277,7 @@ class Hearing(ABC):
                 self.epochs.receive_handshake(codec.decode(Handshake.read, body), now)
                 self.listen_anew()
             elif kind == RecordKind.CONTENT:
-                self.chat.receive(body, self.epochs.states())
+                self.chat.receive(body, self.epochs.states(), now)
             elif kind == RecordKind.FAREWELL:
                 farewell = codec.decode(read_evidence, body)
                 if isinstance(farewell, Farewell) and self.epochs.pending.say_farewell(

@@ -6,9 +6,12 @@ in this module decides whether a change is allowed: that is the judge's, before 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from folkmoot.agreement import SendNaming
 from folkmoot.cells.frames import MediaKind
 from folkmoot.cells.picture_format import LANES
+from folkmoot.cells.playable import Fault
 from folkmoot.governance.charter import Admission
 from folkmoot.governance.evidence import ADMISSION_S, make_farewell, make_sponsor
 from folkmoot.meeting.context import UsageError
@@ -23,6 +26,7 @@ from folkmoot.meeting.events import (
     Refused,
     RosterChanged,
 )
+from folkmoot.meeting.names import tags
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.records import (
     Handshake,
@@ -40,6 +44,10 @@ from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign
 
 CHECK_EVERY_S = 0.5
+# How long the group waits to be looked after when it asked for no earlier moment. Media wakes us
+# many times as often, and who is present, what is pending and which round it is do not change with
+# every cell.
+GROUP_EVERY_S = 0.1
 FAREWELL_WAIT_S = 4.0  # for somebody to commit our farewell; then we go all the same
 NOBODY_S = 3.0  # with the 5 s after which somebody is away: long after a relay's restart
 FAREWELL_EVERY_S = 0.5
@@ -55,6 +63,7 @@ class Inside(Deciding):
     _farewell_at: float = 0.0
     _last_lock: bytes = b""  # our naming in the current epoch, once locked
     _farewell_taken: bool = False  # a commit with it was offered
+    _group_at: float = 0.0  # when the epochs are looked after at the latest
 
     # -- acting
 
@@ -108,25 +117,32 @@ class Inside(Deciding):
         self.save(now)
         for seat in step.verdict.joined:
             self.context.tell(MemberIn(seat))
+        marks = tags(names)
         if step.verdict.takes_away and self._last_lock:
             # Who left cannot follow us; our naming in the old epoch tells it that it is out.
             self.laggards.say_there(step.before, [item(ItemKind.NAMING, self._last_lock)])
         self._last_lock = b""
         for seat in step.verdict.left:
-            self.context.tell(MemberOut(seat, names.get(seat, "somebody"), "left"))
+            self._tell_out(seat, "left", names, marks)
         removed = step.verdict.removed
         if removed is not None:
-            self.context.tell(MemberOut(removed, names.get(removed, "somebody"), "removed"))
+            self._tell_out(removed, "removed", names, marks)
         if step.verdict.carried is not None:
             self.motions.carried_out(step.verdict.carried)
         self.context.tell(EpochChanged(step.after.group.epoch, step.after.authenticator))
-        self.chat.retry(self.epochs.states())
+        self.chat.retry(self.epochs.states(), now)
         self._say_again(step.verdict.tick, now)
         if self.departure_deadline is not None:
             # Our leaf is another one if the commit was ours, and the farewell to the old one stale.
             self._farewell_taken = False
             self._say_farewell(now)
         self.entrance.settled(step, now)
+
+    def _tell_out(
+        self, seat: bytes, cause: str, names: Mapping[bytes, str], marks: Mapping[bytes, str]
+    ) -> None:
+        name, tag = names.get(seat, "somebody"), marks.get(seat, "")
+        self.context.tell(MemberOut(seat, name, cause, tag))
 
     def settle_in(self, now: float) -> None:
         """Says that we are here, and starts what waits."""
@@ -150,7 +166,7 @@ class Inside(Deciding):
         self._publish(RecordKind.CONTENT, body, now)
         self._tell_chat(now)
 
-    def _say_again(self, tick: int, now: float) -> None:
+    def _say_again(self, tick: int | None, now: float) -> None:
         for body in self.chat.again(self.epochs.current, tick, self.context.entropy):
             self._publish(RecordKind.CONTENT, body, now)
 
@@ -158,6 +174,8 @@ class Inside(Deciding):
         names = self.presence.names(self.name)
         for received in self.chat.take(names):
             self.context.tell(received)
+        while self.chat.floods:
+            self.media.blame(self.chat.floods.pop(), Fault.CHAT)
 
     # -- going and coming back
 
@@ -171,8 +189,11 @@ class Inside(Deciding):
         """Whether the others are in an epoch that we cannot reach by ourselves."""
         if self.departure_deadline is not None:
             return False
-        held = {state.authenticator for state in self.epochs.states()}
-        return self.presence.lost(self.epochs.current, held, now)
+        return self.presence.lost(self.epochs.current, self.held(), now)
+
+    def held(self) -> set[bytes]:
+        """Authenticators of the epochs that we hear."""
+        return {state.authenticator for state in self.epochs.states()}
 
     def finds_few(self, now: float) -> bool:
         """Whether a relay has carried us for a while and in that time we heard half of the members
@@ -184,9 +205,16 @@ class Inside(Deciding):
             self._nobody_since = now
         return self._nobody_since is not None and now - self._nobody_since >= NOBODY_S
 
+    def is_behind(self, now: float) -> bool:
+        """Whether others have gone on without us, and their commits do not come by themselves."""
+        if self.departure_deadline is not None:
+            return False
+        return self.presence.behind(self.epochs.current, self.held(), now)
+
     def is_well(self, now: float) -> bool:
         """Whether nothing has to be asked for at the door."""
-        return not self.needs_leaf and not self.is_lost(now) and not self.finds_few(now)
+        asks = self.needs_leaf or self.is_lost(now) or self.finds_few(now) or self.is_behind(now)
+        return not asks
 
     def catch_up(self, handshake: Handshake, now: float) -> None:
         """A commit that we missed, from somebody at the door."""
@@ -200,8 +228,8 @@ class Inside(Deciding):
         self.epochs.replace(state, now)
         self.follow(now)
         self.settle_in(now)
-        self.chat.retry(self.epochs.states())
-        self._say_again(0, now)
+        self.chat.retry(self.epochs.states(), now)
+        self._say_again(None, now)
 
     def rooms_changed(self, now: float) -> None:
         """A relay opened or lost a room, or we show something else."""
@@ -308,14 +336,10 @@ class Inside(Deciding):
     def handle_timer(self, now: float) -> None:
         if self.departure_deadline is not None:
             self._depart(now)
-        self.check_expelled(now)
-        self.motions.handle_timer(self.epochs.current, self.context.wall_s(now))
-        self.epochs.set_online(self.online, now)
-        before = {one.authenticator for one in self.epochs.states()}
-        self.epochs.handle_timer(now)
-        self.act(now)
-        if before != {one.authenticator for one in self.epochs.states()}:
-            self.listen_anew()
+        due = self.epochs.next_timer()
+        if now >= self._group_at or (due is not None and now >= due):
+            self._group_at = now + GROUP_EVERY_S
+            self._look_after_group(now)
         if now >= self._check_at:
             self._check_at = now + CHECK_EVERY_S
             if self.presence.changed(now):
@@ -331,6 +355,16 @@ class Inside(Deciding):
             wanted = KeyFrameWanted(seat, LANES[kind].stream)
             self.council.state(ItemKind.KEY_FRAME_WANTED, wanted.encode(), wanted.encode())
         self.entrance.handle_timer(now)
+
+    def _look_after_group(self, now: float) -> None:
+        self.check_expelled(now)
+        self.motions.handle_timer(self.epochs.current, self.context.wall_s(now))
+        self.epochs.set_online(self.online, now)
+        before = {one.authenticator for one in self.epochs.states()}
+        self.epochs.handle_timer(now)
+        self.act(now)
+        if before != {one.authenticator for one in self.epochs.states()}:
+            self.listen_anew()
 
     def next_timer(self) -> float:
         times = [self.beacons.next_timer(), self._check_at, self._council_pacer.next_timer()]
@@ -354,17 +388,22 @@ class Inside(Deciding):
         """One council cell to each relay: for those behind if somebody waits there, else for
         all."""
         state, roots, plaintext = self.epochs.current, self.roots(), b""
+        secret = state.secrets.signalling
         quiet = self.quiet and self.departure_deadline is None
         answer = None if quiet else self.laggards.next_cell()
         if answer is not None:
             state, plaintext = answer
             roots = [state.secrets.room_root, *roots]
+            secret = state.secrets.signalling
         elif not quiet:
             plaintext = self.council.next_plaintext(now, self.context.wall_s(now))
+            if self.presence.ahead(state, self.held(), now):
+                # They cannot step back to our secret, and would not learn what we lack.
+                secret = self.signalling.heard_ahead or secret
         for relay in range(len(self.context.relays)):
             room = self.context.rooms.send_handle(relay, COUNCIL, roots)
             if room is not None:
-                cell = self.signalling.seal(state.secrets.signalling, plaintext)
+                cell = self.signalling.seal(secret, plaintext)
                 self.context.send(room, (cell,))
 
     # -- keeping

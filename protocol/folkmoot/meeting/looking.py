@@ -102,6 +102,10 @@ class Looking:
             return ""
         return self._inside.presence.names(self.name).get(seat, "somebody")
 
+    def tag_of(self, seat: bytes) -> str:
+        """The tag behind a member's name; empty where no other looks like it."""
+        return "" if self._inside is None else self._inside.presence.tags(self.name).get(seat, "")
+
     def knocks(self) -> list[KnockView]:
         """Who waits at the door for somebody to let them in, those with most work first."""
         if self._inside is None or self._left:

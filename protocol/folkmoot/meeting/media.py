@@ -22,15 +22,23 @@ from folkmoot.cells.media import LaneId, MediaKeys, Opened
 from folkmoot.cells.pace import Pacer
 from folkmoot.cells.picture import PicturePacker, PictureReceiver
 from folkmoot.cells.picture_format import KINDS, LANES
-from folkmoot.cells.voice import VoicePacker, VoiceReceiver, verify_cell
+from folkmoot.cells.playable import Fault
+from folkmoot.cells.voice import VoicePacker, VoiceReceiver, decode_cell, is_signed
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.epoch_state import EpochState
-from folkmoot.meeting.events import FrameReceived, KeyFrameNeeded, PictureGap
+from folkmoot.meeting.events import FrameReceived, KeyFrameNeeded, LeftOut, PictureGap
 from folkmoot.meeting.rooms import VOICE, Lane
+from folkmoot.meeting.screen import Screen
+from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.labels import load_public_key
 from folkmoot.wire.lanes import LaneSlot
+from folkmoot.wire.limits import Bucket
 
 KEY_FRAME_EVERY_S = 0.5  # of one picture of ours, however many ask
+# Anybody may ask, and a key frame costs what ten others do. Whom somebody asks all the time makes
+# one in a second and a half, and still has a picture; whose frames get lost has the burst.
+KEY_FRAMES_PER_S = 1 / 1.5
+KEY_FRAMES_BURST = 8.0
 ASK_KEY_EVERY_S = 0.7
 EPOCHS_MAX = 24  # whose keys are held: those that are heard, and those just forgotten
 
@@ -52,6 +60,7 @@ class _Picture:
 
     packer: PicturePacker
     pacer: Pacer
+    key_frames: Bucket
     key_asked_at: float = -KEY_FRAME_EVERY_S
 
 
@@ -75,18 +84,26 @@ class MediaPlane:
         self._picture_numbers: dict[MediaKind, int] = {}
         self._hearing: dict[tuple[bytes, str], tuple[int, int]] = {}
         self.muted: set[bytes] = set()
+        self.screen = Screen()
 
     # -- following the meeting
 
     def follow(self, states: Iterable[EpochState], seats: Iterable[bytes]) -> None:
-        """Listens in these epochs, newest settled first; forgets members who are gone."""
+        """Listens in these epochs, newest settled first; forgets members who are gone.
+
+        `seats`: of the settled epoch. Whoever is in another epoch that is heard is kept, too: a
+        newcomer speaks before its commit settled here, and who left may be heard to the end; one
+        that is forgotten between two cells would be heard twice, as each holds the last frames
+        again."""
         before, self._epochs = self._epochs, {}
+        staying = set(seats)
         for state in states:
+            staying.update(entry.seat for entry in state.roster)
             if len(self._epochs) < EPOCHS_MAX:
                 held = before.get(state.authenticator) or _EpochMedia(state, {}, {}, {}, {})
                 self._epochs[state.authenticator] = held
         self._order = list(self._epochs.values())
-        staying = set(seats)
+        self.screen.follow(staying)
         for seat in [one for one in self._voices if one not in staying]:
             del self._voices[seat]
         for watched in [one for one in self._watched if one[0] not in staying]:
@@ -127,7 +144,11 @@ class MediaPlane:
         if on and kind not in self._pictures:
             # Frame numbers go on where they stopped: who watches must not take them for old ones.
             packer = PicturePacker(kind, self._picture_numbers.get(kind, 0))
-            self._pictures[kind] = _Picture(packer, Pacer(1 / self._picture_cells_per_s, now))
+            self._pictures[kind] = _Picture(
+                packer,
+                Pacer(1 / self._picture_cells_per_s, now),
+                Bucket(KEY_FRAMES_PER_S, KEY_FRAMES_BURST, now),
+            )
         elif not on and (picture := self._pictures.pop(kind, None)) is not None:
             self._picture_numbers[kind] = picture.packer.number + 1
 
@@ -139,6 +160,7 @@ class MediaPlane:
             self._watched[seat, kind] = PictureReceiver(LANES[kind])
         else:
             del self._watched[seat, kind]
+            self.screen.begins(seat, kind)
             self._asked_at.pop((seat, kind), None)
         return True
 
@@ -167,13 +189,19 @@ class MediaPlane:
         if picture is not None:
             picture.packer.push(frame, now)
             if picture.packer.wants_key:
-                self.key_frame_wanted(frame.kind, now)
+                # We dropped one ourselves: nothing goes out before the next, whoever else asks.
+                self._ask_for_key(picture, frame.kind, now)
 
     def key_frame_wanted(self, kind: MediaKind, now: float) -> None:
-        """Somebody misses a frame of ours, or we dropped one."""
+        """Somebody says that it misses a frame of ours."""
         picture = self._pictures.get(kind)
-        if picture is not None and now - picture.key_asked_at >= KEY_FRAME_EVERY_S:
+        if picture is not None and picture.key_frames.level(now) >= 1:
+            self._ask_for_key(picture, kind, now)
+
+    def _ask_for_key(self, picture: _Picture, kind: MediaKind, now: float) -> None:
+        if now - picture.key_asked_at >= KEY_FRAME_EVERY_S:
             picture.key_asked_at = now
+            picture.key_frames.take(1, now)
             self._context.tell(KeyFrameNeeded(kind))
 
     def showing(self) -> Iterable[MediaKind]:
@@ -258,7 +286,9 @@ class MediaPlane:
 
     def _open(self, relay: int, lane: LaneId, cell: bytes) -> tuple[_EpochMedia, Opened] | None:
         for held in self._order:
-            duplicates = held.filters.setdefault(lane, DuplicateFilter())
+            duplicates = held.filters.get(lane)
+            if duplicates is None:
+                duplicates = held.filters[lane] = DuplicateFilter()
             epoch = held.state.group.epoch
             own = held.state.own_leaf
 
@@ -273,13 +303,19 @@ class MediaPlane:
     def _receive_voice(
         self, held: _EpochMedia, opened: Opened, author: Author, key: Ed25519PublicKey, now: float
     ) -> None:
-        cell = verify_cell(opened, key, author)
-        if cell is None:
+        if not is_signed(opened, key, author):
             return
         if not held.filters[VOICE_LANE].accept(opened.epoch, opened.leaf, opened.counter):
             return
-        receiver = self._voices.setdefault(author.seat, VoiceReceiver())
-        self._deliver(author.seat, receiver.receive(cell, opened.epoch, now))
+        try:
+            cell = decode_cell(opened.plaintext)
+        except DecodeError:
+            self.blame(author.seat, Fault.SOUND)
+            return
+        receiver = self._voices.get(author.seat)
+        if receiver is None:
+            receiver = self._voices[author.seat] = VoiceReceiver()
+        self._deliver(author.seat, receiver.receive(cell, opened.epoch, now), now)
 
     def _receive_picture(
         self,
@@ -290,18 +326,38 @@ class MediaPlane:
         key: Ed25519PublicKey,
         now: float,
     ) -> None:
-        watched = self._watched.get((author.seat, KINDS[lane]))
+        seat, kind = author.seat, KINDS[lane]
+        watched = self._watched.get((seat, kind))
         if watched is None:
             return
-        gaps = watched.gaps
-        self._deliver(author.seat, watched.receive(opened, key, author, now))
+        gaps, nonsense, verified = watched.gaps, watched.nonsense, watched.verified
+        self._deliver(seat, watched.receive(opened, key, author, now), now)
         if watched.gaps > gaps:
-            self._context.tell(PictureGap(author.seat, KINDS[lane]))
+            self._context.tell(PictureGap(seat, kind))
+        if watched.nonsense > nonsense:
+            self.blame(seat, Fault.PICTURE)
+        if watched.verified > verified and watched.until_key:
+            self.screen.waits_for_key(seat, kind, now)
+        self._tell_faults()
 
-    def _deliver(self, seat: bytes, frames: Iterable[EncodedFrame]) -> None:
+    def _deliver(self, seat: bytes, frames: Iterable[EncodedFrame], now: float) -> None:
         for frame in frames:
-            if seat not in self.muted or frame.kind is not MediaKind.VOICE:
+            if not self.screen.passes(seat, frame, now):
+                if frame.kind is not MediaKind.VOICE:
+                    # What follows refers to it: nothing more before a key frame.
+                    self._context.tell(PictureGap(seat, frame.kind))
+            elif seat not in self.muted or frame.kind is not MediaKind.VOICE:
                 self._context.tell(FrameReceived(seat, frame))
+        self._tell_faults()
+
+    def blame(self, seat: bytes, fault: Fault) -> None:
+        """Something of this member's is left out; told once."""
+        self.screen.blame(seat, fault)
+        self._tell_faults()
+
+    def _tell_faults(self) -> None:
+        for seat, fault in self.screen.take():
+            self._context.tell(LeftOut(seat, fault.value))
 
     def hearing(self) -> list[tuple[bytes, str, int, int]]:
         """Since the last call: seat, kind, frames received and lost."""
@@ -321,9 +377,9 @@ class MediaPlane:
 
     def handle_timer(self, now: float) -> None:
         for seat, voice in self._voices.items():
-            self._deliver(seat, voice.handle_timer(now))
+            self._deliver(seat, voice.handle_timer(now), now)
         for (seat, _), picture in self._watched.items():
-            self._deliver(seat, picture.handle_timer(now))
+            self._deliver(seat, picture.handle_timer(now), now)
 
     def next_timer(self) -> float:
         times = [self._voice_pacer.next_timer()]

@@ -101,7 +101,10 @@ class Meeting(Looking):
         try:
             state = EpochState(group, saved.secrets)
         except DecodeError as error:
-            raise mls.MlsError(mls.Check.SAVED_STATE, str(error)) from None
+            raise mls.StateError(mls.Check.SAVED_STATE, str(error)) from None
+        entry = state.entry_of(saved.seat)
+        if entry is None or entry.leaf != group.own_leaf:
+            raise mls.StateError(mls.Check.SAVED_STATE, "of another seat")
         context = make_context(
             group.group_id,
             saved.seat,
@@ -184,7 +187,7 @@ class Meeting(Looking):
                 self._lost_check_at = now + LOST_CHECK_EVERY_S
                 if self._inside.needs_leaf or self._inside.is_lost(now):
                     self._return(now)
-                elif self._inside.finds_few(now):
+                elif self._inside.finds_few(now) or self._inside.is_behind(now):
                     self._return(now, quiet=False)
             self._refresh_if_alone(now)
         if self._outside is not None:

@@ -11,6 +11,7 @@ from folkmoot.meeting.records import NAME_BYTES_MAX
 
 TAG_CHARACTERS = 4
 MEMBER_CHARACTERS = 16
+MARKS_MAX = 3  # on one letter: more, piled up, cover the lines above and below
 
 # Marks that turn the direction of what follows, beyond their own text.
 _BIDIRECTIONAL = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x061C), None)
@@ -32,6 +33,20 @@ _UNSEEN = dict.fromkeys(
 )
 
 
+# How a page speaks of its own person; in another's name it poses as that.
+_YOU = "(you)"
+
+
+def _without_piles(text: str) -> str:
+    """At most MARKS_MAX combining marks in a row."""
+    kept, marks = [], 0
+    for one in text:
+        marks = marks + 1 if unicodedata.category(one)[0] == "M" else 0
+        if marks <= MARKS_MAX:
+            kept.append(one)
+    return "".join(kept)
+
+
 def clean_name(name: str) -> str:
     """`name` without control, format and bidirectional characters, spaces joined, at most 64
     bytes; a name that nothing is left of is `nameless`."""
@@ -40,7 +55,7 @@ def clean_name(name: str) -> str:
         for one in unicodedata.normalize("NFC", name)
         if unicodedata.category(one)[0] != "C" or one in "\t\n"
     )
-    joined = " ".join(kept.split())
+    joined = " ".join(_without_piles(kept).split())
     while len(joined.encode()) > NAME_BYTES_MAX:
         joined = joined[:-1]
     return joined.strip() if skeleton(joined) else "nameless"
@@ -48,10 +63,11 @@ def clean_name(name: str) -> str:
 
 def clean_text(text: str) -> str:
     """A message without characters that change how others are shown: no controls but line breaks,
-    no bidirectional overrides. What is left is text, whatever it looks like."""
-    return "".join(
+    no bidirectional overrides, no piles of marks. What is left is text, whatever it looks like."""
+    kept = "".join(
         one for one in text if unicodedata.category(one) not in ("Cc", "Cs") or one in "\n\t"
-    ).translate(_BIDIRECTIONAL)
+    )
+    return _without_piles(kept.translate(_BIDIRECTIONAL))
 
 
 def skeleton(name: str) -> str:
@@ -60,6 +76,7 @@ def skeleton(name: str) -> str:
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     bare = "".join(one for one in folded if not unicodedata.combining(one) and not one.isspace())
     seen = bare.translate(_UNSEEN).translate(_LOOK_ALIKES)
+    seen = seen.replace(_YOU, "") or seen
     return seen.replace("i", "l").replace("rn", "m").replace("vv", "w")
 
 
@@ -69,8 +86,9 @@ def member_id(seat: bytes) -> str:
 
 
 def tags(names: Mapping[bytes, str]) -> dict[bytes, str]:
-    """For each seat the tag to show behind its name: empty unless another name looks the same."""
-    count: dict[str, int] = {}
+    """For each seat the tag to show behind its name: empty unless another name looks the same, or
+    it is what a page calls its own person."""
+    count = {"you": 1, _YOU: 1}
     for name in names.values():
         bare = skeleton(name)
         count[bare] = count.get(bare, 0) + 1

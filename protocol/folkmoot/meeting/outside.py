@@ -16,6 +16,7 @@ from folkmoot.governance.charter import Charter
 from folkmoot.governance.evidence import make_readmission
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.door import (
+    HANDSHAKES_MAX,
     WORK_BITS_MIN,
     CatchUpAnswer,
     Claim,
@@ -188,7 +189,9 @@ class Outside:
                 self._refused = answer.why
                 self._context.tell(Refused("admission", answer.why))
         elif isinstance(answer, CatchUpAnswer):
-            for data in answer.handshakes:
+            if self._claim is None:
+                return  # a newcomer missed nothing, and would keep them for ever
+            for data in answer.handshakes[: HANDSHAKES_MAX - len(self._handshakes)]:
                 try:
                     self._handshakes.append(codec.decode(Handshake.read, data))
                 except DecodeError:

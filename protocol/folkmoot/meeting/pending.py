@@ -27,15 +27,19 @@ from folkmoot.governance.evidence import (
 from folkmoot.governance.judge import terms_after
 from folkmoot.governance.motion import MOTION_S_MAX, MotionKind
 from folkmoot.governance.refusals import Refusal
+from folkmoot.governance.roll import ROLL_MAX
 from folkmoot.governance.terms import Terms
+from folkmoot.meeting.door import KEY_PACKAGE_BYTES_MAX
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.motions import Decision
 from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign, load_public_key, verify
 
-KEY_PACKAGE_BYTES_MAX = 8000
 PENDING_MAX = 256  # of each kind
-COMMIT_ADDS_MAX = 32  # so that a commit and its Welcome stay small enough for the council
+# So that a commit and its Welcome stay small enough for the council: newcomers and members who come
+# back together, each with a key package of 720 bytes at most; and members who leave.
+COMMIT_ADDS_MAX = 32
+COMMIT_FAREWELLS_MAX = 64
 PENDING_AGE_S = 120.0
 ASK_AGE_S = MOTION_S_MAX + 60.0  # as long as a motion may be open about them
 SPOILT_MAX = 64
@@ -257,21 +261,26 @@ class Pending:
         proposals: list[mls.Proposal] = []
         evidence: list[Evidence] = []
         takes_away = False
-        for seat, farewell in self.farewells.items():
+        for seat, farewell in list(self.farewells.items())[:COMMIT_FAREWELLS_MAX]:
             entry = state.entry_of(seat)
             if entry is not None and seat != self.own_seat:
                 proposals.append(mls.Remove(entry.leaf))
                 evidence.append(farewell)
                 takes_away = True
         leaving = {one.seat for one in evidence if isinstance(one, Farewell)}
+        room = COMMIT_ADDS_MAX
         for seat, waiting in self.returns.items():
             entry, claim = state.entry_of(seat), waiting.request.evidence
-            if entry is not None and seat != self.own_seat and seat not in leaving and claim:
+            staying = entry is not None and seat != self.own_seat and seat not in leaving
+            if entry is not None and staying and claim and room:
                 proposals.append(mls.Remove(entry.leaf))
                 proposals.append(mls.Add(waiting.request.key_package))
                 evidence.append(claim)
+                room -= 1
         newcomers: list[tuple[bytes, bytes]] = []
-        for waiting in list(self.adds.values())[:COMMIT_ADDS_MAX]:
+        if state.terms.recorded is not None:
+            room = min(room, ROLL_MAX - len(state.terms.recorded))
+        for waiting in list(self.adds.values())[:room]:
             sponsor = waiting.request.evidence
             proposals.append(mls.Add(waiting.request.key_package))
             if sponsor is not None:

@@ -49,6 +49,7 @@ class Presence:
     group_id: bytes
     members: dict[bytes, Member] = field(default_factory=dict)
     _foreign_since: dict[bytes, float] = field(default_factory=dict)
+    _ahead_since: float | None = None
     _shown: tuple[tuple[bytes, str, Showing, bool], ...] = ()
 
     def follow(self, state: EpochState) -> None:
@@ -125,6 +126,29 @@ class Presence:
         )
         before, self._shown = self._shown, shown
         return shown != before
+
+    def ahead(self, state: EpochState, explained: Iterable[bytes], now: float) -> bool:
+        """Whether somebody here is in a later epoch that is out of our reach. `explained` as for
+        `lost`."""
+        held = set(explained)
+        return any(
+            one.here(now)
+            and one.beacon is not None
+            and one.beacon.epoch > state.group.epoch
+            and one.beacon.authenticator not in held
+            for one in self.members.values()
+        )
+
+    def behind(self, state: EpochState, explained: Iterable[bytes], now: float) -> bool:
+        """Whether somebody has been ahead for so long that its commits should have come.
+
+        One is enough: of those who came in meanwhile we do not know the keys, so they are no
+        majority to us, however many they are."""
+        if not self.ahead(state, explained, now):
+            self._ahead_since = None
+        elif self._ahead_since is None:
+            self._ahead_since = now
+        return self._ahead_since is not None and now - self._ahead_since >= BEHIND_AFTER_S
 
     def lost(self, state: EpochState, explained: set[bytes], now: float) -> bool:
         """Whether most of those heard are, and have been for a while, in an epoch out of our reach.

@@ -171,15 +171,22 @@ class Handshake:
 
     @classmethod
     def read(cls, reader: codec.Reader) -> Handshake:
-        start = reader.position
         handshake = cls(
             reader.take(AUTHENTICATOR_BYTES),
             reader.opaque(HANDSHAKE_BYTES_MAX),
             reader.opaque(WELCOME_BYTES_MAX),
         )
-        if reader.position - start > HANDSHAKE_RECORD_BYTES_MAX:
-            raise codec.DecodeError("a handshake that fits no record")
+        handshake.check_size()
         return handshake
+
+    def check_size(self) -> None:
+        """Raises DecodeError for one that others would not take."""
+        if (
+            len(self.message) > HANDSHAKE_BYTES_MAX
+            or len(self.welcome) > WELCOME_BYTES_MAX
+            or len(self.encode()) > HANDSHAKE_RECORD_BYTES_MAX
+        ):
+            raise codec.DecodeError("a handshake that fits no record")
 
 
 @dataclass(frozen=True, slots=True)

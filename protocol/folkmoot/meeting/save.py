@@ -6,6 +6,7 @@ gets a fresh leaf first (architecture §6, "Erasure").
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from folkmoot.governance import MeetingExtension
@@ -14,8 +15,16 @@ from folkmoot.meeting.records import NAME_BYTES_MAX
 from folkmoot.meeting.secrets import MeetingSecrets
 from folkmoot.wire import codec
 
-SAVED_VERSION = 1
+SAVED_VERSION = 2
 GROUP_BYTES_MAX = 8 << 20
+CHECKSUM_BYTES = 16
+_CHECKSUM_PREFIX = b"Folkmoot 1 saved seat"
+
+
+def _checksum(content: bytes) -> bytes:
+    """Tells a file that a disk spoiled: nothing else in it shows a secret that is not the secret
+    any more, with which a member would hear nobody and never know why."""
+    return hashlib.sha256(_CHECKSUM_PREFIX + content).digest()[:CHECKSUM_BYTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ class Saved:
     beacon_ms: int
 
     def encode(self) -> bytes:
-        return (
+        content = (
             codec.u8(SAVED_VERSION)
             + self.seat
             + codec.text(self.name)
@@ -40,11 +49,15 @@ class Saved:
             + codec.opaque(self.secrets.encode())
             + codec.opaque(self.group)
         )
+        return content + _checksum(content)
 
     @classmethod
     def decode(cls, data: bytes) -> Saved:
         """What `encode` gave; raises DecodeError."""
-        return codec.decode(cls._read, data)
+        content, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
+        if _checksum(content) != checksum:
+            raise codec.DecodeError("a saved seat that is damaged")
+        return codec.decode(cls._read, content)
 
     @classmethod
     def _read(cls, reader: codec.Reader) -> Saved:

@@ -28,6 +28,8 @@ class Signalling:
         self._entropy = entropy
         self._near: list[bytes] = []
         self._far: list[bytes] = []
+        self._steps: frozenset[bytes] = frozenset()  # those ahead of the current epoch's
+        self.heard_ahead: bytes | None = None  # that of them under which a cell was opened last
         self._own: dict[bytes, None] = {}
         self._looks = FAR_LOOKS_BURST
         self._looked_at: float | None = None
@@ -44,6 +46,11 @@ class Signalling:
             ahead = step(ahead)
             (near if number < NEAR_STEPS else far).append(ahead)
         self._near = list(dict.fromkeys(near))
+        self._steps = frozenset(near[len(bases) :] + far)
+        if self.heard_ahead not in self._steps:
+            self.heard_ahead = None
+        elif self.heard_ahead in far:
+            self._near.append(self.heard_ahead)
         self._far = [one for one in far if one not in self._near]
 
     def seal(self, secret: bytes, plaintext: bytes) -> bytes:
@@ -63,14 +70,24 @@ class Signalling:
         for secret in self._near:
             plaintext = council.open(secret, cell)
             if plaintext is not None:
+                if secret in self._steps:
+                    self.heard_ahead = secret
                 return plaintext
         if not self._may_look_far(now):
             return None
         for secret in self._far:
             plaintext = council.open(secret, cell)
             if plaintext is not None:
+                self._listen_ahead(secret)
                 return plaintext
         return None
+
+    def _listen_ahead(self, secret: bytes) -> None:
+        """Somebody is there: until our epochs change, that secret is looked at as the near ones
+        are."""
+        self._far.remove(secret)
+        self._near.append(secret)
+        self.heard_ahead = secret
 
     def _may_look_far(self, now: float) -> bool:
         if self._looked_at is not None:

@@ -4,6 +4,7 @@ and so that a full disk is an answer and not an exception out of the muxer."""
 from __future__ import annotations
 
 import contextlib
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ MICROSECOND = Fraction(1, 1_000_000)
 CLUSTER_MS = 1_000  # what a kill can cost
 INTERLEAVE_US = 500_000  # a stream that pauses holds the other one up no longer than this
 _VOICE_US = 20_000
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows alone tells text from bytes here
 
 
 class _Sink:
@@ -24,7 +26,9 @@ class _Sink:
     quiet."""
 
     def __init__(self, path: Path) -> None:
-        self._raw = path.open("xb", buffering=0)
+        # What was said is for this person alone, whoever else has an account on the machine.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
+        self._raw = os.fdopen(handle, "wb", buffering=0)
         self.failure: OSError | None = None
 
     def write(self, data: Any) -> int:

@@ -17,10 +17,10 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from folkmoot.agent.media import vp8
 from folkmoot.agent.media.clock import media_clock
 from folkmoot.agent.media.encoders import SAMPLES, PictureEncoder, VoiceEncoder
 from folkmoot.agent.media.limiter import Limiter
+from folkmoot.cells import vp8
 from folkmoot.cells.frames import VOICE_FRAME_US, Codec, EncodedFrame, MediaKind
 
 PICTURE_SIZE_MAX = (640, 480)

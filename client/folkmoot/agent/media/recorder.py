@@ -4,7 +4,9 @@ Whatever happens to the disk, the meeting does not notice."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import functools
 import os
 import queue
 import threading
@@ -15,10 +17,10 @@ from pathlib import Path
 
 import av
 
-from folkmoot.agent.media import vp8
 from folkmoot.agent.media.clock import media_clock
 from folkmoot.agent.media.limiter import Limiter
 from folkmoot.agent.media.matroska import MatroskaFile, copy_voice
+from folkmoot.cells import vp8
 from folkmoot.cells.frames import EncodedFrame, MediaKind
 
 QUEUE_FRAMES_MAX = 4_096  # some 20 s of ten members; a disk slower than that loses frames
@@ -29,8 +31,9 @@ NAME_BYTES_MAX = 100
 JUMP_MAX_US = 5_000_000  # a member's clock that is further off began anew
 KEY_REQUEST_INTERVAL_S = 0.5  # of one member
 JOIN_TIMEOUT_S = 10.0
+# Names that Windows gives to devices, whatever stands behind their first dot.
 _RESERVED = frozenset(
-    {"CON", "PRN", "AUX", "NUL", *(f"{n}{i}" for n in ("COM", "LPT") for i in range(10))}
+    {"CON", "PRN", "AUX", "NUL", *(f"{n}{i}" for n in ("COM", "LPT") for i in "0123456789¹²³")}
 )
 
 
@@ -47,10 +50,15 @@ def file_stem(name: str, member: str) -> str:
     )
     while len(kept.encode()) > NAME_BYTES_MAX:
         kept = kept[:-1]
-    kept = kept.strip(" .")
+    # A dash in front would be an option to whatever is told to work on all files.
+    kept = kept.lstrip(" .-").rstrip(" .")
     if not kept.strip("_"):
         kept = "".join(char for char in member if char.isalnum())[:32] or "member"
-    return f"_{kept}" if kept.split(".")[0].upper() in _RESERVED else kept
+    return f"_{kept}" if kept.split(".")[0].rstrip().upper() in _RESERVED else kept
+
+
+class _Spoilt(Exception):
+    """One member's file cannot go on; the others' do."""
 
 
 @dataclass
@@ -99,7 +107,7 @@ class Recorder:
     ) -> None:
         """Makes the folder if need be. Raises CannotRecord."""
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             probe = directory / f".folkmoot-{os.getpid()}"
             probe.touch()
             probe.unlink()
@@ -112,6 +120,7 @@ class Recorder:
         self._queue: queue.Queue[_Item | None] = queue.Queue(QUEUE_FRAMES_MAX)
         self._takes: dict[str, _Take] = {}
         self._names: dict[str, str] = {}
+        self._spoilt: set[str] = set()
         self._stopped = threading.Event()
         self.lost = 0  # frames that the disk was too slow for
         self._thread = threading.Thread(target=self._run, name="folkmoot record", daemon=True)
@@ -155,14 +164,29 @@ class Recorder:
     def _run(self) -> None:
         try:
             while (item := self._queue.get()) is not None:
-                self._take_in(*item)
+                self._alone(item[0], functools.partial(self._take_in, *item))
             for member in list(self._takes):
-                self._end(member)
+                self._alone(member, functools.partial(self._end, member))
         except Exception as error:  # a recording never takes a meeting down
             self._give_up(error)
         while not self._stopped.is_set() or not self._queue.empty():
             if self._queue.get() is None:
                 return
+
+    def _alone(self, member: str, act: Callable[[], None]) -> None:
+        """What one member sends must not end the recording of the others: only a disk does."""
+        if member in self._spoilt:
+            return
+        try:
+            act()
+        except (_Spoilt, av.FFmpegError, ValueError):
+            self._spoilt.add(member)
+            take = self._takes.pop(member, None)
+            if take is not None and take.file is not None:
+                with contextlib.suppress(av.FFmpegError, ValueError):
+                    take.file.close()
+            name = self._names.get(member, "a member")
+            self._on_problem(f"The recording of {name} has stopped: a frame cannot be written.")
 
     def _give_up(self, error: Exception) -> None:
         self._stopped.set()
@@ -227,7 +251,7 @@ class Recorder:
             if any((self._directory / f"{name}.{other}").exists() for other in ("mka", "mkv")):
                 continue
             return MatroskaFile(self._directory / f"{name}.{suffix}", stem, size)
-        raise FileExistsError(errno.EEXIST, "there are too many recordings of that name")
+        raise _Spoilt("there are too many recordings of that name")
 
     def _write(self, take: _Take, frame: EncodedFrame, at: float) -> None:
         assert take.file is not None

@@ -25,14 +25,10 @@ from aiortc.rtp import (
 )
 from aiortc.rtp import pack_remb_fci as _pack_remb_fci
 
-from folkmoot.agent.media import vp8
 from folkmoot.agent.media.clock import ntp_from_unix_us
+from folkmoot.cells import vp8
+from folkmoot.cells.playable import FRAME_BYTES_MAX, FRAME_PAYLOADS_MAX, PAYLOAD_BYTES_MAX
 
-# Browsers send up to about 1,200; more would not fit the packet buffer of SRTP.
-PAYLOAD_BYTES_MAX = 1_300
-VOICE_BYTES_MAX = 400  # far above what a voice slot holds
-FRAME_PAYLOADS_MAX = 256
-FRAME_BYTES_MAX = 256 << 10  # a key frame of 720p at a high rate has about 100 KiB
 HISTORY_PACKETS = 512  # kept for NACKs, at most 700 KiB for each picture
 VOICE_STEP = 960  # ticks in 20 ms
 VOICE_GAP_FRAMES_MAX = 50  # a longer silence begins a new talk spurt instead of counting as losses

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from folkmoot.agent.media import rtp
-from folkmoot.agent.media.clock import PICTURE_RATE, TIME_US_MAX, VOICE_RATE, PlayClock
+from folkmoot.agent.media.clock import PICTURE_RATE, VOICE_RATE, PlayClock
 from folkmoot.agent.media.limiter import Limiter
 from folkmoot.agent.media.sdp import (
     PICTURE_TYPE,
@@ -20,31 +20,14 @@ from folkmoot.agent.media.sdp import (
     Section,
     is_member,
 )
-from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
+from folkmoot.cells.frames import EncodedFrame, MediaKind
+from folkmoot.cells.playable import fault_of
 
 OWN_SECTIONS = (Section(MediaKind.VOICE, "recvonly"), Section(MediaKind.CAMERA, "recvonly"))
 # More are heard by nobody: the page shows who they are.
 MEMBERS_MAX = (SECTIONS_MAX - len(OWN_SECTIONS)) // 2
 KEY_REQUEST_INTERVAL_S = 0.5  # of one member: about a round trip and the making of a key frame
 NACKS_MAX = 64  # packets sent again for one request
-
-
-def well_formed(frame: EncodedFrame) -> bool:
-    """Limits on what goes into the page's decoders: it was made by somebody else's agent."""
-    if not 0 <= frame.time_us <= TIME_US_MAX:
-        return False
-    if frame.kind is MediaKind.VOICE:
-        return (
-            frame.codec is Codec.OPUS
-            and len(frame.payloads) == 1
-            and 0 < len(frame.payloads[0]) <= rtp.VOICE_BYTES_MAX
-        )
-    return (
-        frame.codec is Codec.VP8
-        and 0 < len(frame.payloads) <= rtp.FRAME_PAYLOADS_MAX
-        and all(0 < len(payload) <= rtp.PAYLOAD_BYTES_MAX for payload in frame.payloads)
-        and sum(map(len, frame.payloads)) <= rtp.FRAME_BYTES_MAX
-    )
 
 
 class _Slot:
@@ -150,7 +133,7 @@ class Slots:
         seat = self._seats.get(member)
         if seat is None or frame.kind is MediaKind.SCREEN:
             return  # a screen gets a section of its own when screens are shared
-        if not well_formed(frame):
+        if fault_of(frame) is not None:
             seat.refused += 1
             return
         slot = seat.voice if frame.kind is MediaKind.VOICE else seat.picture

@@ -4,6 +4,7 @@ from folkmoot.agent.page.attach import bridges_of
 from folkmoot.agent.page.interfaces import BridgeFactory, PageBridge, PageSession
 from folkmoot.agent.page.lobby import Lobby
 from folkmoot.agent.page.messages import Stats
+from folkmoot.agent.page.returning import ReturnNote
 from folkmoot.agent.page.server import PageServer
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "PageBridge",
     "PageServer",
     "PageSession",
+    "ReturnNote",
     "Stats",
     "bridges_of",
 ]

@@ -18,6 +18,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ORIGIN_NEEDED: Final = frozenset({"POST"})
+LINE: Final = "folkmoot.line"  # in the scope: which connection this is
 METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 
 
@@ -123,7 +124,8 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return
-        scope["client"] = None
+        # Kept by a name that nobody logs: the lines tell connections apart by it.
+        scope[LINE], scope["client"] = scope.get("client"), None
         try:
             judge(scope, self._port)
         except Refusal as refusal:

@@ -42,6 +42,21 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class Return:
+    """The first message of a page that lost its line: the agent must prove first who it is."""
+
+    nonce: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The second message of such a page."""
+
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
 class Take:
     """'Use it here': this tab takes the meeting over from the other one."""
 
@@ -72,7 +87,7 @@ class Command:
     body: Mapping[str, object]
 
 
-PageMessage: TypeAlias = Hello | Take | Again | Answer | Stats | Command
+PageMessage: TypeAlias = Hello | Return | Proof | Take | Again | Answer | Stats | Command
 Check: TypeAlias = Callable[[object], bool]
 
 
@@ -141,6 +156,8 @@ def _members_figures(value: object) -> bool:
 
 FIELDS: Final[Mapping[str, Mapping[str, Check]]] = {
     "hello": {"secret": _short, "instance": _short},
+    "return": {"nonce": _short, "instance": _short},
+    "proof": {"proof": _short},
     "take": {},
     "again": {},
     "answer": {"sdp": _text(SDP_CHARACTERS_MAX)},
@@ -234,6 +251,10 @@ def _typed(do: str, body: dict[str, object]) -> PageMessage:
     match do:
         case "hello":
             return Hello(str(body["secret"]), str(body["instance"]))
+        case "return":
+            return Return(str(body["nonce"]), str(body["instance"]))
+        case "proof":
+            return Proof(str(body["proof"]))
         case "take":
             return Take()
         case "again":

@@ -24,21 +24,22 @@ from fastapi import FastAPI, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from folkmoot.agent.page import messages, qr
-from folkmoot.agent.page.guard import Guard
+from folkmoot.agent.page.guard import LINE, Guard
 from folkmoot.agent.page.handover import HandoverFile
 from folkmoot.agent.page.interfaces import BridgeFactory, Event, PageSession
 from folkmoot.agent.page.keys import TOKEN_LIFE_S, Keys
+from folkmoot.agent.page.lines import Lines, line_of
+from folkmoot.agent.page.returning import ReturnNote
+from folkmoot.agent.page.strangers import HELLO_S_MAX, Strangers, receive
 from folkmoot.agent.page.tab import Rate, Tab
 
 logger = logging.getLogger("folkmoot.page")
 
 GONE_AFTER_S: Final = 60.0  # a closed tab may be a mistake, or a browser that starts anew
-HELLO_S_MAX: Final = 5.0
-STRANGERS_MAX: Final = 8  # sockets that have not said the secret yet
 TABS_MAX: Final = 4  # the active one and those that say "it is open in another tab"
 RELOAD_S: Final = 0.4  # how long a reloaded page's old socket may still be seen
 TOKEN_BODY_BYTES_MAX: Final = 1_024
-CONNECTIONS_MAX: Final = 48
+BACKLOG: Final = 48  # connections that the system holds for us
 
 TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -64,27 +65,28 @@ class PageServer:
         *,
         entropy: Callable[[int], bytes],
         bridge_factory: BridgeFactory | None = None,
-        port: int = 0,
-        secret: str | None = None,
+        note: ReturnNote | None = None,
         gone_after_s: float = GONE_AFTER_S,
         handover_folder: Path | None = None,
     ) -> None:
         self.on_page_gone: Callable[[], object] | None = None
         # The active tab closed, is loaded again or lost its place: no camera is behind it now.
         self.on_page_away: Callable[[], object] | None = None
+        # A page that was open before this agent was started is back, and no other tab is here.
+        self.on_page_back: Callable[[], object] | None = None
         self.on_stats: Callable[[messages.Stats], object] | None = None
         self.stats: messages.Stats | None = None
         self._session = session
         self._bridge_factory = bridge_factory
-        self._port = port
-        # A secret of before goes with its port alone: where another program has that port now, the
-        # page may have told it the secret.
-        self._keys = Keys(entropy, secret if port else None)
+        # The page of before looks for the agent at the port that it knows, and nowhere else.
+        self._port = 0 if note is None else note.port
+        self._keys = Keys(entropy, None if note is None else note.key)
         self._gone_after_s = gone_after_s
         self._handover_folder = handover_folder
         self._handovers: dict[str, HandoverFile] = {}  # by token
+        self._lines = Lines()
         self._files = dict(_static_files())
-        self._strangers: dict[WebSocket, None] = {}  # oldest first
+        self._strangers = Strangers(self._keys)
         self._tabs: list[Tab] = []
         self._active: Tab | None = None
         self._free = asyncio.Event()
@@ -98,9 +100,12 @@ class PageServer:
 
     @property
     def secret(self) -> str:
-        """To be kept with the agent's saved state: an agent started again on the same port has its
-        page back."""
         return self._keys.secret
+
+    @property
+    def note(self) -> ReturnNote:
+        """To be kept with the agent's saved seat: an agent started with it has its page back."""
+        return ReturnNote(self._port, self._keys.return_key)
 
     async def start(self) -> str:
         """Listens, and gives the page's address without any secret. OSError when the port is in
@@ -112,14 +117,14 @@ class PageServer:
             else:
                 listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", self._port))
-            listener.listen(CONNECTIONS_MAX)
+            listener.listen(BACKLOG)
         except OSError:
             listener.close()
             raise
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(
             Guard(self._application(), self._port),
-            http="h11",
+            http=line_of(self._lines),
             ws="websockets-sansio",
             ws_max_size=messages.TEXT_BYTES_MAX,
             ws_per_message_deflate=False,
@@ -130,7 +135,6 @@ class PageServer:
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=2,
         )
         # Its lines would name who asked and what; they are errors of ours that `logger` tells
@@ -237,27 +241,23 @@ class PageServer:
 
     async def _page(self, socket: WebSocket) -> None:
         await socket.accept()
-        while len(self._strangers) >= STRANGERS_MAX:  # the oldest stranger makes room
-            oldest = next(iter(self._strangers))
-            del self._strangers[oldest]
-            with contextlib.suppress(RuntimeError, OSError):
-                await oldest.close(1008, "Too many wait.")
-        self._strangers[socket] = None
-        try:
-            hello = await self._hello(socket)
-        finally:
-            self._strangers.pop(socket, None)
-        if hello is None:
+        known = await self._strangers.admit(socket, self._port)
+        if known is None:
             with contextlib.suppress(RuntimeError, OSError):
                 await socket.close(1008, "This page does not have the key of this meeting.")
             return
         if len(self._tabs) >= TABS_MAX:
             await socket.close(1013, "The meeting is open in too many tabs.")
             return
-        tab = Tab(socket, hello.instance, self._bridge_factory)
+        self._lines.knows(socket.scope[LINE])
+        tab = Tab(socket, known.instance, self._bridge_factory)
         self._tabs.append(tab)
+        # The secret of an agent that was started again is another one: a reload needs it.
+        tab.put({"event": "welcome", "secret": self.secret, "return_key": self._keys.return_key})
         writer = asyncio.create_task(tab.write(self._snapshot))
         try:
+            if known.returns and self._active is None and self.on_page_back is not None:
+                self.on_page_back()
             await self._enter(tab)
             await self._read(socket, tab)
         finally:
@@ -265,24 +265,6 @@ class PageServer:
             self._tabs.remove(tab)
             self._deactivate(tab)
             await tab.stop_media()
-
-    async def _hello(self, socket: WebSocket) -> messages.Hello | None:
-        try:
-            message = await asyncio.wait_for(self._receive(socket), HELLO_S_MAX)
-        except (TimeoutError, WebSocketDisconnect, messages.MessageError):
-            return None
-        if isinstance(message, messages.Hello) and self._keys.opens(message.secret):
-            return message
-        return None
-
-    async def _receive(self, socket: WebSocket) -> messages.PageMessage:
-        event = await socket.receive()
-        if event["type"] != "websocket.receive":
-            raise WebSocketDisconnect(event.get("code") or 1005)
-        text = event.get("text")
-        if not isinstance(text, str):
-            raise messages.MessageError("not text")
-        return messages.parse(text)
 
     async def _enter(self, tab: Tab) -> None:
         """The first tab is the active one. A page that lost its socket and comes again takes its
@@ -304,7 +286,7 @@ class PageServer:
         rate = Rate(loop.time())
         try:
             while True:
-                message = await self._receive(socket)
+                message = await receive(socket)
                 if not rate.allows(loop.time()):
                     await tab.close(1008, "The page sends too much.")
                     return
@@ -318,7 +300,7 @@ class PageServer:
         if isinstance(message, messages.Take):
             await self._take(tab)
             return
-        if isinstance(message, messages.Hello) or not tab.active:
+        if not tab.active:
             return  # a tab that is not the active one may only ask to be
         match message:
             case messages.Again():

@@ -5,50 +5,19 @@
 import { AgentLine, obtainSecret } from "./agent.js";
 import { Call } from "./call.js";
 import { Devices, LevelMeter } from "./devices.js";
-import { charterDialog } from "./dialogs.js";
-import { announce, emblem, fill, h, icon } from "./dom.js";
+import { announce, fill, h, icon } from "./dom.js";
 import { Meeting } from "./meeting.js";
-import { button, iconButton } from "./parts.js";
-import { Preview, Waiting } from "./preview.js";
+import { iconButton } from "./parts.js";
+import { Left, Lost, keyLostView, keyNeededView, otherTabView } from "./plain.js";
+import { Preview } from "./preview.js";
 import { forget } from "./safety.js";
+import { joined } from "./side.js";
+import { Waiting } from "./waiting.js";
 import { cleanText } from "./words.js";
 
 const TOAST_MS = 8000;
 const TOASTS_MAX = 3;
-const LOST_MS = 60000;
-
-/** A view with a few words and perhaps a button. */
-class Plain {
-  /**
-   * @param {string} title
-   * @param {string[]} lines
-   * @param {...any} actions
-   */
-  constructor(title, lines, ...actions) {
-    this.title = h("h1", { tabindex: "-1" }, title);
-    this.element = h(
-      "main",
-      { class: "plain" },
-      h(
-        "div",
-        { class: "plain-card" },
-        emblem(),
-        this.title,
-        ...lines.map((line) => h("p", {}, line)),
-        ...actions,
-      ),
-    );
-  }
-
-  enter() {
-    document.title = `${this.title.textContent} · Folkmoot`;
-    this.title.focus();
-  }
-
-  leave() {}
-
-  update() {}
-}
+const LOST_MS = 5000;
 
 export class App {
   /** @param {string} secret */
@@ -62,13 +31,15 @@ export class App {
     this.call = new Call((message) => this.line.send(message), this.devices);
     /** @type {Record<string, boolean>} */
     this.told = {};
+    /** All that was written, the oldest first: an agent that was started again knows nothing of it. @type {any[]} */
+    this.written = [];
     this.level = 0;
     /** Why the meeting was left, where the agent says so. */
     this.why = "";
     this.meter = new LevelMeter((level) => {
       this.level = level;
     });
-    this.toasts = h("div", { class: "toasts" });
+    this.toasts = h("div", { class: "toasts", role: "region", "aria-label": "Messages of Folkmoot" });
     document.body.append(this.toasts);
     this.devices.addEventListener("change", () => {
       this.meter.follow(this.phase === "in" ? this.devices.tracks.microphone : null);
@@ -92,20 +63,23 @@ export class App {
   disconnected() {
     this.call.stop();
     if (this.phase === "left") return this.line.end(); // the program has ended: nobody answers any more
-    if (this.phase === "in") this.view?.update(this.snapshot);
+    if (this.snapshot) this.view?.update(this.snapshot);
     if (!this.waitsLost) {
       this.waitsLost = true;
-      this.lostTimer = setTimeout(() => this.show("lost"), this.phase === "" ? 4000 : LOST_MS);
+      announce("The connection to the Folkmoot program is lost.", true);
+      this.lostTimer = setTimeout(() => this.show("lost"), LOST_MS);
     }
   }
 
   /** @param {any} event */
   heard(event) {
+    if (this.waitsLost && this.phase !== "") announce("The Folkmoot program answers again.");
     this.waitsLost = false;
     switch (event?.event) {
       case "snapshot": {
         const stays = this.again && this.phase === "in" && event.phase === "in";
         this.again = false;
+        if (Array.isArray(event.chat)) event.chat = this.written = joined(this.written, event.chat);
         this.snapshot = event;
         this.show(event.phase);
         this.view?.update(event);
@@ -116,13 +90,11 @@ export class App {
         this.call.offer(String(event.sdp));
         break;
       case "chat":
+        this.written = joined(this.written, [event]);
         if (this.view instanceof Meeting) this.view.wrote(event);
         break;
       case "speaking":
         if (this.view instanceof Meeting) this.view.spoke(event);
-        break;
-      case "charter_differs":
-        charterDialog(this, Array.isArray(event.sentences) ? event.sentences : []);
         break;
       case "media":
         if (event.sentence && event.state !== "connected") this.toast(cleanText(event.sentence), true);
@@ -131,6 +103,8 @@ export class App {
         this.toast(cleanText(event.sentence), true);
         break;
       case "refused":
+        // At the door, the view says it, and goes on saying it.
+        if (event.what === "admission" && this.view instanceof Waiting) break;
         this.toast(cleanText(event.why || "That was not possible."), true);
         break;
       case "error":
@@ -145,6 +119,7 @@ export class App {
         break;
       case "left":
         this.why = event.why ? cleanText(event.why) : "";
+        if (this.view instanceof Left && this.why) this.view.because(this.why);
         this.show("left");
         this.line.end();
         break;
@@ -178,65 +153,47 @@ export class App {
   /** @param {string} phase */
   show(phase) {
     if (phase === this.phase || (this.phase === "left" && phase !== "preview")) return;
+    const before = this.phase;
     this.phase = phase;
     this.view?.leave();
     document.querySelector("dialog[open]")?.remove();
-    this.view = this.make(phase);
+    this.view = this.make(phase, before);
     fill(/** @type {Element} */ (document.getElementById("app")), this.view.element);
     if (["left", "lost", "refused"].includes(phase)) {
       this.devices.close();
       this.call.stop();
       this.meter.stop();
+    }
+    if (phase === "left" || phase === "refused") {
       forget();
+      this.written = [];
     }
     if (this.snapshot) this.view.update(this.snapshot);
     this.view.enter();
   }
 
-  /** @param {string} phase */
-  make(phase) {
+  /**
+   * @param {string} phase
+   * @param {string} before
+   */
+  make(phase, before) {
     switch (phase) {
       case "preview":
         return new Preview(this);
       case "knocking":
         return new Waiting(this);
       case "in":
-        return new Meeting(this);
+        return new Meeting(this, before === "lost");
       case "left":
-        return new Plain("You have left the meeting", [
-          this.why || "The others go on without you.",
-          "You can close this tab.",
-        ]);
+        return new Left(before !== "knocking", this.why);
       case "other_tab":
-        return new Plain(
-          "The meeting is open in another tab",
-          ["It runs in one tab at a time, so that your camera and microphone are used once."],
-          button(
-            "Use it here",
-            () => {
-              if (this.line.send({ do: "take" })) announce("Moving the meeting to this tab.");
-            },
-            { class: "primary large" },
-          ),
-        );
+        return otherTabView(() => {
+          if (this.line.send({ do: "take" })) announce("Moving the meeting to this tab.");
+        });
       case "lost":
-        return new Plain(
-          "The Folkmoot program does not answer",
-          [
-            "It runs on this machine, and holds the keys of the meeting. Perhaps it was closed. Start it again to come back; this page then goes on by itself, or a new one opens.",
-          ],
-          button(
-            "Try again now",
-            () => {
-              this.line.open();
-            },
-            { class: "primary" },
-          ),
-        );
+        return new Lost(this, before);
       default:
-        return new Plain("This page has lost its key", [
-          "The key that opens the meeting works once, and only for a minute. Start Folkmoot again, or use the tab in which the meeting is open.",
-        ]);
+        return keyLostView();
     }
   }
 
@@ -267,9 +224,7 @@ export class App {
 const secret = await obtainSecret();
 if (secret) new App(secret);
 else {
-  const view = new Plain("This page needs its key", [
-    "Folkmoot opens it with a key that works once. Start Folkmoot, and it opens the page by itself. If the meeting is open in another tab, go there.",
-  ]);
+  const view = keyNeededView();
   fill(/** @type {Element} */ (document.getElementById("app")), view.element);
   view.enter();
 }

@@ -65,7 +65,7 @@ export class Controls {
     const all = [this.microphone, this.camera, this.people, this.chat, invite, settings, leave];
     const bar = h(
       "div",
-      { class: "controls", role: "toolbar", "aria-label": "Meeting" },
+      { class: "controls", role: "group", "aria-label": "Controls of the meeting" },
       ...all.map(({ wrap }) => wrap),
     );
     this.element = h("footer", { class: "controls-bar" }, bar);

@@ -140,36 +140,6 @@ export function connectionDialog(app) {
   ).open();
 }
 
-/**
- * The meeting has other rules than the invite said: asked before anything of this person's is sent.
- * @param {import("./app.js").App} app
- * @param {string[]} sentences
- */
-export function charterDialog(app, sentences) {
-  const dialog = new Dialog("The rules have changed", [
-    h("p", {}, "Since this invite was made, the rules of the meeting have changed. New are:"),
-    charterList({ sentences }),
-    h("p", {}, "Nothing of yours is sent before you agree."),
-    h(
-      "div",
-      { class: "row end" },
-      button("Do not join", () => {
-        dialog.close();
-        app.leaveNow();
-      }),
-      button(
-        "Join under these rules",
-        () => {
-          app.line.send({ do: "accept_charter" });
-          dialog.close();
-        },
-        { class: "primary" },
-      ),
-    ),
-  ]);
-  return dialog.open();
-}
-
 /** @param {import("./app.js").App} app */
 export function leaveDialog(app) {
   const dialog = new Dialog(

@@ -190,3 +190,44 @@ export function announce(text, now = false) {
   while (region.children.length > 6) region.firstElementChild?.remove();
   setTimeout(() => line.remove(), 8000);
 }
+
+/**
+ * Tells screen readers of things that may come in numbers: the first at once, those that follow within `gap` together.
+ */
+export class Paced {
+  /**
+   * @param {number} gap milliseconds
+   * @param {(items: any[]) => string} words
+   * @param {boolean} [now] interrupt what is being read
+   */
+  constructor(gap, words, now = false) {
+    this.gap = gap;
+    this.words = words;
+    this.now = now;
+    /** @type {any[]} */
+    this.items = [];
+    this.timer = 0;
+  }
+
+  /** @param {any[]} items */
+  add(items) {
+    if (!items.length) return;
+    this.items.push(...items);
+    if (this.timer) return;
+    this.#say();
+  }
+
+  #say() {
+    this.timer = 0;
+    if (!this.items.length) return;
+    announce(this.words(this.items), this.now);
+    this.items = [];
+    this.timer = setTimeout(() => this.#say(), this.gap);
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.items = [];
+  }
+}

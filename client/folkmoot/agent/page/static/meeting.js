@@ -7,7 +7,7 @@ import { inviteDialog, renameDialog } from "./dialogs.js";
 import { announce, fill, h, mark } from "./dom.js";
 import { Header, Knocks, Notices } from "./overhead.js";
 import { peopleCount } from "./safety.js";
-import { Chat, People, announceChanges } from "./side.js";
+import { Chat, News, People } from "./side.js";
 import { Grid } from "./tiles.js";
 import { cleanName } from "./words.js";
 
@@ -16,9 +16,13 @@ const STATS_MS = 1000;
 const LEVEL_LIFE_MS = 1000;
 
 export class Meeting {
-  /** @param {import("./app.js").App} app */
-  constructor(app) {
+  /**
+   * @param {import("./app.js").App} app
+   * @param {boolean} back whether this person was in before
+   */
+  constructor(app, back) {
     this.app = app;
+    this.back = back;
     /** Members whose pictures this person does not want to see. @type {Set<string>} */
     this.hidden = new Set();
     /**
@@ -39,6 +43,7 @@ export class Meeting {
     });
     this.people = new People(this);
     this.chat = new Chat(this);
+    this.news = new News();
     this.header = new Header(this);
     this.notices = new Notices(this);
     this.knocks = new Knocks(this);
@@ -73,7 +78,7 @@ export class Meeting {
     this.stats = setInterval(() => this.#report(), STATS_MS);
     if (app.line.up) app.call.start();
     this.header.title.focus();
-    announce("You are in the meeting.");
+    announce(this.back ? "You are back in the meeting." : "You are in the meeting.");
   }
 
   leave() {
@@ -89,6 +94,7 @@ export class Meeting {
     clearInterval(this.stats);
     app.call.stop();
     this.grid.close();
+    this.news.stop();
     this.safety?.dialog.close();
   }
 
@@ -181,7 +187,7 @@ export class Meeting {
     this.chat.add(event, me);
     if (this.side !== "chat" && event.from !== me?.member) {
       this.unread += 1;
-      announce(`${cleanName(event.name)} writes: ${String(event.text).slice(0, 200)}`);
+      this.news.lines.add([event]);
       this.update(this.app.snapshot);
     }
   }
@@ -227,7 +233,8 @@ export class Meeting {
     if (!snapshot) return;
     const { devices, call } = this.app;
     if (snapshot !== this.newest) {
-      announceChanges(this.newest, snapshot);
+      this.news.changed(this.newest, snapshot);
+      this.#relays(snapshot);
       this.newest = snapshot;
       for (const { member, hidden } of snapshot.members ?? []) {
         if (hidden === true) this.hidden.add(member);
@@ -256,6 +263,14 @@ export class Meeting {
     this.safety?.update(snapshot);
     call.allow(snapshot.confirmed !== false);
     if (devices.microphoneOn || devices.cameraOn) this.unsilence();
+  }
+
+  /** That relays are away is a notice; that they are back is said, as the notice only goes. @param {any} snapshot */
+  #relays(snapshot) {
+    const relays = snapshot.relays ?? [];
+    const away = relays.length > 0 && !relays.some((relay) => relay.up);
+    if (this.away && !away) announce("A relay answers again.");
+    this.away = away;
   }
 
   /**

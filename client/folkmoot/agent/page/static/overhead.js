@@ -75,11 +75,11 @@ export class Notices {
   /** @returns {["info"|"warning"|"shield", string][]} */
   #now() {
     const { app } = this.meeting;
-    const { members = [], relays = [], knocks = [], confirmed } = app.snapshot ?? {};
+    const { relays = [], confirmed } = app.snapshot ?? {};
     /** @type {["info"|"warning"|"shield", string][]} */
     const notices = [];
     if (!app.line.up) {
-      notices.push(["warning", "The Folkmoot program on this machine does not answer. Trying again …"]);
+      notices.push(["warning", "The Folkmoot program on this computer does not answer. Trying again …"]);
     } else if (relays.length && !relays.some((relay) => relay.up)) {
       notices.push([
         "warning",
@@ -100,22 +100,28 @@ export class Notices {
     } else if (app.call.state === "failed") {
       notices.push(["warning", "Sound and picture were interrupted. Trying again …"]);
     }
-    if (members.length === 1 && !knocks.length && confirmed !== false) {
-      notices.push(["info", "You are the only one here. Invite somebody."]);
-    }
     return notices;
+  }
+
+  /** Nobody else is here, and nobody comes without an invite. */
+  #alone() {
+    const { members = [], knocks = [], confirmed } = this.meeting.app.snapshot ?? {};
+    return members.length === 1 && !knocks.length && confirmed !== false;
   }
 
   update() {
     const { silent } = this.meeting;
     const notices = this.#now();
-    const key = JSON.stringify([notices, silent]);
+    const alone = this.#alone();
+    const key = JSON.stringify([notices, silent, alone]);
     if (key === this.key) return;
     this.key = key;
+    const invite = () => button("Invite somebody", () => this.meeting.invite(), { icon: "invite" });
     const sound = () => button("Turn the sound on", () => this.meeting.unsilence(), { class: "primary" });
     fill(
       this.element,
       ...notices.map(([kind, text]) => note(kind, text)),
+      alone && note("info", "You are the only one here.", invite()),
       silent && note("info", "Your browser waits for a click before it plays sound. ", sound()),
     );
   }
@@ -136,14 +142,17 @@ export class Knocks {
     const key = JSON.stringify(knocks);
     if (key === this.key) return;
     this.key = key;
-    this.element.hidden = !knocks.length;
     const more = knocks.length - KNOCKS_SHOWN;
-    keepFocus(this.element, () =>
-      fill(
-        this.element,
-        ...knocks.slice(0, KNOCKS_SHOWN).map((knock) => knockRow(knock, meeting)),
-        more > 0 && button(plural(more, "more waits", "more wait"), () => meeting.showSide("people")),
-      ),
+    keepFocus(
+      this.element,
+      () =>
+        fill(
+          this.element,
+          ...knocks.slice(0, KNOCKS_SHOWN).map((knock) => knockRow(knock, meeting)),
+          more > 0 && button(plural(more, "more waits", "more wait"), () => meeting.showSide("people")),
+        ),
+      () => meeting.controls.people.element,
     );
+    this.element.hidden = !knocks.length;
   }
 }

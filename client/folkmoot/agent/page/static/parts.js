@@ -168,7 +168,7 @@ const LIMITS = [
     "Anybody let in can record, or pass on what is said. The meeting protects against those outside it and against those who run the relays.",
   ],
   [
-    "Your own machine is trusted.",
+    "Your own computer is trusted.",
     "Programs that run as you, and extensions of this browser that may read all pages, can see this page.",
   ],
   [

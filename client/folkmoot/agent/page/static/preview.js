@@ -8,7 +8,6 @@ import { LevelMeter } from "./devices.js";
 import {
   DeviceChoice,
   Meter,
-  button,
   charterList,
   limitsList,
   note,
@@ -69,6 +68,7 @@ export class Preview {
       icon("people"),
       h("span", {}, "Join the meeting"),
     );
+    this.before = h("p", { class: "quiet small center" });
     this.form = h(
       "form",
       {
@@ -81,7 +81,7 @@ export class Preview {
       },
       h("div", { class: "field" }, h("label", { for: "name" }, "Your name"), this.name, this.nameNote),
       this.join,
-      h("p", { class: "quiet small center" }, "Nothing is sent to any relay before you press this button."),
+      this.before,
     );
     this.element = h(
       "main",
@@ -156,7 +156,15 @@ export class Preview {
   update(snapshot) {
     const { devices } = this.app;
     const group = snapshot.group_name ? cleanName(snapshot.group_name) : "";
-    say(this.lead, group ? `You are about to join “${group}”.` : "You are about to join a meeting.");
+    this.opens = snapshot.opens === true;
+    say(this.title, this.opens ? "Before you open the meeting" : "Before you join");
+    say(this.lead, this.#lead(group));
+    if (!this.join.disabled) say(this.join.querySelector("span"), this.#joinWords());
+    const before = "Nothing is sent to any relay before you press this button.";
+    say(
+      this.before,
+      this.opens ? `${before} Until then nobody can come in: whoever has the invite waits for you.` : before,
+    );
     if (!this.named && snapshot.me?.name) {
       this.named = true;
       this.name.value = Array.from(cleanName(snapshot.me.name)).slice(0, NAME_LENGTH_MAX).join("");
@@ -202,6 +210,16 @@ export class Preview {
     this.choice.update();
   }
 
+  /** @param {string} group */
+  #lead(group) {
+    if (this.opens) return "You are about to open a meeting on this computer.";
+    return group ? `You are about to join “${group}”.` : "You are about to join a meeting.";
+  }
+
+  #joinWords() {
+    return this.opens ? "Open the meeting" : "Join the meeting";
+  }
+
   /** @param {string} text */
   nameProblem(text) {
     say(this.nameNote, text);
@@ -222,57 +240,11 @@ export class Preview {
     if (!this.app.line.send({ do: "join", name, microphone: devices.microphoneOn, camera: devices.cameraOn }))
       return;
     this.join.disabled = true;
-    say(this.join.querySelector("span"), "Joining …");
-    announce("Joining the meeting.");
+    say(this.join.querySelector("span"), this.opens ? "Opening …" : "Joining …");
+    announce(this.opens ? "Opening the meeting." : "Joining the meeting.");
     setTimeout(() => {
       this.join.disabled = false;
-      say(this.join.querySelector("span"), "Join the meeting");
+      say(this.join.querySelector("span"), this.#joinWords());
     }, 5000);
-  }
-}
-
-/** After knocking, before anybody has let this person in. */
-export class Waiting {
-  /** @param {import("./app.js").App} app */
-  constructor(app) {
-    this.app = app;
-    this.title = h("h1", { tabindex: "-1" }, "Waiting to be let in");
-    this.text = h("p", { class: "lead" });
-    this.relays = h("p", { class: "quiet", role: "status" });
-    this.element = h(
-      "main",
-      { class: "plain" },
-      h(
-        "div",
-        { class: "plain-card" },
-        h("div", { class: "knocking", "aria-hidden": "true" }, emblem()),
-        this.title,
-        this.text,
-        this.relays,
-        h("p", { class: "quiet small" }, "Your microphone and camera send nothing while you wait."),
-        button("Stop waiting", () => app.leaveNow(), { class: "" }),
-      ),
-    );
-  }
-
-  enter() {
-    this.title.focus();
-    announce("You have knocked. Waiting for somebody inside to let you in.");
-  }
-
-  leave() {}
-
-  /** @param {any} snapshot */
-  update(snapshot) {
-    const name = cleanName(snapshot.me?.name);
-    fill(
-      this.text,
-      "Waiting for somebody inside to let you in. They see your name: ",
-      h("bdi", { class: "strong" }, name),
-      ".",
-    );
-    const relays = snapshot.relays ?? [];
-    const up = relays.filter((relay) => relay.up).length;
-    say(this.relays, relays.length && !up ? "No relay answers so far. Still trying." : "");
   }
 }

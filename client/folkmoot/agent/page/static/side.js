@@ -2,11 +2,12 @@
  * What stands beside the pictures: the people, and the chat.
  */
 
-import { announce, fill, h, icon, mark, say } from "./dom.js";
+import { Paced, fill, h, icon, mark, say } from "./dom.js";
 import { button, iconButton, nameOf } from "./parts.js";
 import { cleanName, cleanText, clock, hue, initials, list, plural } from "./words.js";
 
 const LINES_MAX = 2000;
+const NEWS_MS = 4000;
 const TEXT_LENGTH_MAX = 4000;
 
 export class People {
@@ -50,14 +51,18 @@ export class People {
     const key = JSON.stringify([members, knocks, [...hidden], snapshot.me]);
     if (key === this.key) return;
     this.key = key;
-    keepFocus(this.element, () => {
-      fill(
-        this.knocks,
-        knocks.length ? h("h3", {}, "Waiting to be let in") : null,
-        ...knocks.map((knock) => knockRow(knock, this.meeting)),
-      );
-      fill(this.members, ...members.map((member) => this.row(member, snapshot, hidden)));
-    });
+    keepFocus(
+      this.element,
+      () => {
+        fill(
+          this.knocks,
+          knocks.length ? h("h3", {}, "Waiting to be let in") : null,
+          ...knocks.map((knock) => knockRow(knock, this.meeting)),
+        );
+        fill(this.members, ...members.map((member) => this.row(member, snapshot, hidden)));
+      },
+      () => this.element.querySelector(".icon-button"),
+    );
   }
 
   /**
@@ -134,19 +139,22 @@ export function knockRow(knock, meeting) {
 }
 
 /**
- * Rebuilds, and gives the focus back to the button that does the same as before.
+ * Rebuilds, and gives the focus back to the button that does the same as before; where that is gone, to `next`.
  * @param {Element} root
  * @param {() => void} build
+ * @param {() => Element|null|undefined} next
  */
-export function keepFocus(root, build) {
+export function keepFocus(root, build, next) {
   const active = document.activeElement;
-  const focus = active instanceof HTMLElement && root.contains(active) ? active.dataset.focus : undefined;
+  const inside = active instanceof HTMLElement && root.contains(active);
+  const focus = inside ? active.dataset.focus : undefined;
   build();
-  if (!focus) return;
+  if (!inside || root.contains(document.activeElement)) return;
   const again = Array.from(root.querySelectorAll("[data-focus]")).find(
     (element) => element instanceof HTMLElement && element.dataset.focus === focus,
   );
-  if (again instanceof HTMLElement) again.focus();
+  const place = again ?? root.querySelector("[data-focus^=admit]") ?? next();
+  if (place instanceof HTMLElement) place.focus();
 }
 
 export class Chat {
@@ -219,7 +227,7 @@ export class Chat {
    */
   replace(chat, me) {
     const shown = chat.slice(-LINES_MAX);
-    const key = JSON.stringify(shown.map((line) => [line.from, line.text]));
+    const key = JSON.stringify(shown.map((line) => [line.from, line.name, line.tag, line.text]));
     if (key === this.key_) return;
     this.key_ = key;
     const atBottom = this.atBottom();
@@ -269,7 +277,7 @@ export class Chat {
       h(
         "div",
         { class: follows ? "line-head unseen" : "line-head" },
-        h("bdi", { class: "line-name" }, own ? "You" : cleanName(line.name)),
+        own ? h("bdi", { class: "line-name" }, "You") : nameOf(line, "line-name"),
         at && h("time", { class: "quiet small" }, clock(at)),
       ),
       h("p", { class: "line-text", dir: "auto" }, cleanText(line.text)),
@@ -326,30 +334,66 @@ function moment(line) {
 
 /** @param {any} line */
 function lineKey(line) {
-  return `${line.from} ${line.text}`;
+  return `${line.from} ${line.name} ${line.tag ?? ""} ${line.text}`;
 }
 
 /**
- * Tells what changed in the roster.
- * @param {any} before
- * @param {any} now
+ * What was written, of two accounts of it: each line once, what is only in the older one first.
+ * @param {any[]} known
+ * @param {any[]} fresh
+ * @returns {any[]}
  */
-export function announceChanges(before, now) {
-  if (!before) return;
-  const ids = (snapshot) => new Map((snapshot.members ?? []).map((member) => [member.member, member]));
-  const old = ids(before);
-  const fresh = ids(now);
-  const came = [...fresh.values()]
-    .filter((member) => !old.has(member.member))
-    .map((member) => cleanName(member.name));
-  const left = [...old.values()]
-    .filter((member) => !fresh.has(member.member))
-    .map((member) => cleanName(member.name));
-  if (came.length) announce(`${list(came)} joined.`);
-  if (left.length) announce(`${list(left)} left.`);
-  const known = new Set((before.knocks ?? []).map((knock) => knock.knock));
-  const knocking = (now.knocks ?? []).filter((knock) => !known.has(knock.knock));
-  if (knocking.length === 1) announce(`${cleanName(knocking[0].name)} asks to come in.`, true);
-  else if (knocking.length)
-    announce(`${plural(knocking.length, "person asks", "people ask")} to come in.`, true);
+export function joined(known, fresh) {
+  const key = (line) => `${line.at_ms ?? line.at} ${lineKey(line)}`;
+  const keys = new Set(fresh.map(key));
+  return [...known.filter((line) => !keys.has(key(line))), ...fresh].slice(-LINES_MAX);
+}
+
+/** Tells screen readers who came, who left and who asks to come in; at most so often, whatever others do. */
+export class News {
+  constructor() {
+    this.came = new Paced(NEWS_MS, (names) => `${list(names)} joined.`);
+    this.left = new Paced(NEWS_MS, (names) => `${list(names)} left.`);
+    this.knocks = new Paced(NEWS_MS, (names) => asking(names), true);
+    this.lines = new Paced(NEWS_MS, (lines) => written(lines));
+  }
+
+  /**
+   * What changed in the roster.
+   * @param {any} before
+   * @param {any} now
+   */
+  changed(before, now) {
+    if (!before) {
+      this.knocks.add((now.knocks ?? []).map((knock) => cleanName(knock.name)));
+      return;
+    }
+    const ids = (snapshot) => new Map((snapshot.members ?? []).map((member) => [member.member, member]));
+    const old = ids(before);
+    const fresh = ids(now);
+    const names = (some, others) =>
+      [...some.values()].filter((one) => !others.has(one.member)).map((one) => cleanName(one.name));
+    this.came.add(names(fresh, old));
+    this.left.add(names(old, fresh));
+    const known = new Set((before.knocks ?? []).map((knock) => knock.knock));
+    const knocking = (now.knocks ?? []).filter((knock) => !known.has(knock.knock));
+    this.knocks.add(knocking.map((knock) => cleanName(knock.name)));
+  }
+
+  stop() {
+    for (const one of [this.came, this.left, this.knocks, this.lines]) one.stop();
+  }
+}
+
+/** @param {string[]} names */
+function asking(names) {
+  if (names.length === 1) return `${names[0]} asks to come in.`;
+  return `${plural(names.length, "person asks", "people ask")} to come in.`;
+}
+
+/** @param {any[]} lines */
+function written(lines) {
+  const last = lines[lines.length - 1];
+  if (lines.length > 1) return `${lines.length} new messages. The last is from ${cleanName(last.name)}.`;
+  return `${cleanName(last.name)} writes: ${cleanText(last.text).slice(0, 200)}`;
 }

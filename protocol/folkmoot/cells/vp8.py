@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+KEY_HEAD_BYTES = 10  # of a key frame: tag, start code, width, height
 PAYLOAD_BYTES = 1_000  # of a headless member's frames: fits a picture cell and every path
 _START, _GOES_ON = b"\x10", b"\x00"  # one-byte descriptors: S set on the frame's first payload
 
@@ -59,10 +60,25 @@ def unpack(payloads: Sequence[bytes]) -> bytes | None:
     return b"".join(parts)
 
 
+def frame_head(payloads: Sequence[bytes]) -> bytes | None:
+    """The first bytes of a frame, up to KEY_HEAD_BYTES of them, whichever payloads they are in;
+    None if a descriptor is malformed, or another payload than the first begins a frame: readers
+    disagree about which one counts."""
+    if not payloads or not starts_frame(payloads[0]) or any(map(starts_frame, payloads[1:])):
+        return None
+    head = b""
+    for payload in payloads:
+        size = descriptor_bytes(payload)
+        if size is None:
+            return None
+        head += payload[size : size + KEY_HEAD_BYTES - len(head)]
+    return head
+
+
 def key_frame_size(frame: bytes) -> tuple[int, int] | None:
     """Width and height of a key frame without descriptor, from its ten-byte header; None if it is
     none."""
-    if len(frame) < 10 or frame[0] & 1 or frame[3:6] != b"\x9d\x01\x2a":
+    if len(frame) < KEY_HEAD_BYTES or frame[0] & 1 or frame[3:6] != b"\x9d\x01\x2a":
         return None
     width = int.from_bytes(frame[6:8], "little") & 0x3FFF
     height = int.from_bytes(frame[8:10], "little") & 0x3FFF

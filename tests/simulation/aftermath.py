@@ -1,0 +1,186 @@
+"""What must be so when everything has mended: one epoch, all chat delivered, nothing going on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from folkmoot.meeting import events
+from simulation.invariants import Facts, Invariants, Said, Violation
+from simulation.meeting_world import Member, World, agreed
+from simulation.watch import EpochWatch
+
+HEALED_WITHIN_S = 60.0
+QUIET_FOR_S = 12.0
+DELIVERED_WITHIN_S = 20.0
+OUTBOX_BYTES_QUIET = 2048
+COUNCIL_PER_S = 8  # cells of each member, up to twelve members
+
+
+@dataclass
+class Aftermath:
+    """Judges a world in which every line is mended and every relay is honest."""
+
+    world: World
+    watch: EpochWatch
+    facts: Facts
+    invariants: Invariants
+    say: Callable[[Member, str], None]
+    voice_per_s: int
+    unheld: set[tuple[bytes, str]] = field(default_factory=set)  # chat of an epoch one never held
+
+    def heal(self) -> float:
+        """How long it takes until all is well."""
+        begun = self.world.now
+        while why_not := self.why_not_well():
+            if self.world.now - begun > HEALED_WITHIN_S:
+                raise Violation("healing", why_not)
+            self.world.run(0.25)
+            self.invariants.check()
+        return self.world.now - begun
+
+    def staying(self) -> list[Member]:
+        """Who must be in one epoch in the end: everybody who did not leave and was let in."""
+        return [
+            one
+            for one in self.world.members
+            if one.meeting.phase.value != "left"
+            and one.meeting.seat not in self.facts.asked_to_leave
+            and one.meeting.seat not in self.facts.unwanted
+            and not self._lost_with_its_branch(one)
+        ]
+
+    def _lost_with_its_branch(self, member: Member) -> bool:
+        """The condition of which issue 4 makes an end: two sides settled apart, the one that lost
+        had let somebody in, and the winners' door says that they are no member and must be invited
+        anew. It counts only if that is what happened: the seat is on no roster of the others."""
+        told = any("no such member" in one.why for one in member.of(events.Refused))
+        apart = bool(self.invariants.conditions["sides settled apart"])
+        seat = member.meeting.seat
+        others = [one for one in self.world.members if one.inside and one is not member]
+        absent = all(
+            seat not in {view.seat for view in one.meeting.roster(self.world.now)}
+            for one in others
+            if one.meeting.seat not in self.facts.asked_to_leave
+        )
+        return told and apart and absent
+
+    def gone(self) -> set[bytes]:
+        """Who left and was told that the others know; others' farewells nobody may have heard."""
+        return {
+            one.meeting.seat
+            for one in [*self.world.members, *self.world.former]
+            if any(event.why == events.LEFT_WELL for event in one.of(events.Left))
+        }
+
+    def why_not_well(self) -> str:
+        now, staying = self.world.now, self.staying()
+        if not agreed(staying):
+            epochs = [(one.name, one.meeting.phase.value, one.meeting.epoch) for one in staying]
+            return f"not in one epoch: {epochs}"
+        if not staying:
+            return ""
+        for one in staying:
+            inside = one.meeting._inside
+            if inside is None or not inside.is_well(now) or one.meeting._outside is not None:
+                return f"{one.name} is not well"
+            if not all(room.is_open for link in one.links.values() for room in link.rooms.values()):
+                return f"{one.name} has rooms that are not open"
+            if inside.epochs.pending.plan(inside.epochs.current) or inside.epochs._candidates:
+                return f"{one.name} has something to commit"
+        seats = {view.seat for view in staying[0].meeting.roster(now)}
+        if missing := {one.meeting.seat for one in staying} - seats:
+            return f"{len(missing)} have no seat"
+        if kept := seats & self.gone():
+            return f"{len(kept)} seats of those who were told that they are out"
+        return ""
+
+    # -- afterwards
+
+    def finish(self) -> None:
+        """All chat was delivered, the past and the future are closed, and nothing goes on."""
+        staying = self.staying()
+        if not staying:
+            return
+        for one in staying:
+            self.say(one, f"the end, {one.name}")
+        began = self.world.now
+        while undelivered := self._undelivered(staying):
+            if self.world.now - began > DELIVERED_WITHIN_S:
+                raise Violation("chat delivered", undelivered[0])
+            self.world.run(0.25)
+        for member in [*self.world.members, *self.world.former]:
+            self.invariants.check_closed(member)
+        self._check_quiet(staying)
+        self._check_mouths(staying)
+
+    def _undelivered(self, staying: list[Member]) -> list[str]:
+        """What somebody lacks who was in its epoch, lived since, and could hear it."""
+        missing = []
+        for said in self.facts.said.values():
+            if not self._was_heard(said):
+                continue
+            epochs = set(self.watch.chats.get(said.text, ()))
+            for member in staying:
+                seat = member.meeting.seat
+                texts = {one.text for one in member.of(events.ChatReceived)}
+                if said.text in texts or not self._lived_since(member, said):
+                    continue
+                if epochs & self.invariants.held(seat, said.at):
+                    missing.append(f"{member.name} lacks {said.text!r} of {said.at:.1f}")
+                elif any(seat in self.watch.epochs[one].seats for one in epochs):
+                    # It was elsewhere while this epoch came and went, or had left it for a later
+                    # one when its sender, whom nobody had told yet, said something in it.
+                    self.unheld.add((seat, said.text))
+        return missing
+
+    def _was_heard(self, said: Said) -> bool:
+        """Whether anybody but its sender has it: else nobody could repeat it."""
+        return any(
+            said.text in {one.text for one in member.of(events.ChatReceived)}
+            for member in self.world.members
+            if member.meeting.seat != said.seat
+        )
+
+    def _lived_since(self, member: Member, said: Said) -> bool:
+        """Whether this very agent was a member when it was said."""
+        joined = member.joined_at
+        return joined is not None and joined <= said.at
+
+    def _check_quiet(self, staying: list[Member]) -> None:
+        world = self.world
+        before = {one.name: (one.meeting.epoch, one.sent) for one in staying}
+        world.run(QUIET_FOR_S)
+        self.invariants.check()
+        for one in staying:
+            inside = one.meeting._inside
+            assert inside is not None
+            epoch, sent = before[one.name]
+            if one.meeting.epoch != epoch:
+                raise Violation("quiet", f"{one.name} went on to epoch {one.meeting.epoch}")
+            cells = (one.sent - sent) / len(world.relays) / QUIET_FOR_S
+            pace = COUNCIL_PER_S + self.voice_per_s
+            if abs(cells - pace) > 0.5:
+                raise Violation("quiet", f"{one.name} sends {cells:.1f} cells a second")
+            if inside.council._outbox.size > OUTBOX_BYTES_QUIET or inside.laggards._cells:
+                raise Violation("quiet", f"{one.name} has {inside.council._outbox.size} B waiting")
+            if inside.entrance.lane._outbox.size:
+                raise Violation("quiet", f"{one.name} speaks at the door")
+            if len(list(inside.epochs.states())) > 1:
+                raise Violation("quiet", f"{one.name} still hears other epochs")
+        for relay in world.sim_relays:
+            if relay.up and any(room.queued > 64 for room in relay.core._rooms.values()):
+                raise Violation("quiet", "a relay's queue grows")
+
+    def _check_mouths(self, staying: list[Member]) -> None:
+        """Everybody hears everybody."""
+        for one in staying:
+            heard = {event.seat for event in one.of(events.FrameReceived)}
+            inside = one.meeting._inside
+            assert inside is not None
+            for other in staying:
+                confirmed = other.meeting.confirmed and one.meeting.confirmed
+                if other is not one and confirmed and other.meeting.seat not in heard:
+                    raise Violation("voice arrives", f"{one.name} never heard {other.name}")
+        if self.world.rejected:
+            raise Violation("honest relays", self.world.rejected[0])

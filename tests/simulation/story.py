@@ -1,0 +1,369 @@
+"""One seed's story: people come, speak, leave, crash and are cut off, relays misbehave, somebody
+may break the rules on purpose; then all of it stops, and everything must be well again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from folkmoot.cells.frames import VOICE_FRAME_US, Codec, EncodedFrame, MediaKind
+from folkmoot.governance import PRESETS, Admission
+from folkmoot.meeting import events
+from simulation.aftermath import Aftermath
+from simulation.insider import Insider
+from simulation.invariants import Facts, Invariants, Said, Violation
+from simulation.meeting_world import Member, World
+from simulation.patches import Patches, remember, thin_media
+from simulation.relay_conduct import HOSTILE, Conduct
+from simulation.watch import EpochWatch
+
+VOICE_PER_S = 2  # cells: two frames each
+OPUS_20_MS = b"\x78"  # how a frame of 20 ms begins (RFC 6716 §3.1); others are left out
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a seed draws before anything happens."""
+
+    relays: int
+    delay_s: float
+    tick_s: float
+    members_max: int
+    steps: int
+    conducts: tuple[str, ...]
+    open_door: bool
+    insider: bool
+    wrong_clocks: bool
+
+    @classmethod
+    def draw(cls, chance: random.Random) -> Setting:
+        relays = chance.choice((1, 1, 1, 2, 2, 3))
+        hostile = chance.random() < 0.6
+        names = [one.name for one in HOSTILE]
+        conducts = tuple(
+            chance.choice(names) if hostile and chance.random() < 0.7 else "honest"
+            for _ in range(relays)
+        )
+        return cls(
+            relays=relays,
+            delay_s=chance.choice((0.01, 0.05, 0.2, 0.3)),
+            tick_s=chance.choice((0.01, 0.02, 0.04)),
+            members_max=chance.choice((3, 4, 5, 6)) if relays < 3 else 4,
+            steps=chance.choice((8, 11, 14)) if relays < 3 else 8,
+            conducts=conducts,
+            open_door=chance.random() < 0.25,
+            insider=chance.random() < 0.25,
+            wrong_clocks=chance.random() < 0.3,
+        )
+
+
+@dataclass
+class Outcome:
+    """What a seed came to."""
+
+    seed: int
+    setting: Setting
+    violation: Violation | None = None
+    trace: str = ""
+    events: int = 0
+    members: int = 0
+    healed_s: float = 0.0
+    conditions: Counter[str] = field(default_factory=Counter)
+    steps: Counter[str] = field(default_factory=Counter)
+    lines: list[str] | None = None
+
+
+class Story:
+    """See the module."""
+
+    def __init__(self, seed: int, watch: EpochWatch, *, trace: bool = False) -> None:
+        self.seed = seed
+        self.chance = random.Random(f"story {seed}")
+        self.setting = Setting.draw(self.chance)
+        setting = self.setting
+        self.world = World(
+            seed,
+            delay_s=setting.delay_s,
+            relays=setting.relays,
+            tick_s=setting.tick_s,
+            trace=trace,
+        )
+        self.facts = Facts(hostile_relays=any(one != "honest" for one in setting.conducts))
+        self.invariants = Invariants(self.world, watch, self.facts)
+        self.world.watchers.append(self._told)
+        self.world.lets_in = lambda _, event: not event.name.startswith("Stranger")
+        self.watch = watch
+        self.steps: Counter[str] = Counter()
+        self.cut: list[Member] = []
+        self.hung: list[Member] = []
+        self.dead: list[Member] = []
+        self.down: list[int] = []
+        self.insider: Insider | None = None
+        self.frames = 0
+        self.aftermath = Aftermath(
+            self.world, watch, self.facts, self.invariants, self.say, VOICE_PER_S
+        )
+        self.number = 0
+
+    # -- the people
+
+    def _told(self, member: Member, event: events.Event) -> None:
+        self.facts.people.update(one.meeting.seat for one in self.world.members)
+        if isinstance(event, events.Knocked) and event.name.startswith("Stranger"):
+            # Its invite went astray: whoever is asked says no.
+            self.world.at(self.world.now, lambda: self._say_no(member, event.knock))
+        self.invariants.told(member, event)
+        if isinstance(event, events.Joined) and len(member.of(events.Joined)) == 1:
+            self.invariants.check_closed(member)
+
+    def _say_no(self, member: Member, knock: str) -> None:
+        if member.alive and any(one.knock == knock for one in member.meeting.knocks()):
+            self.world.do(member, lambda m: m.refuse(knock, self.world.now))
+
+    def inside(self) -> list[Member]:
+        return [one for one in self.world.members if one.inside]
+
+    def here(self) -> list[Member]:
+        """Who is in, on a line, and knows its way."""
+        return [
+            one
+            for one in self.inside()
+            if one not in self.cut
+            and one not in self.hung
+            and one.meeting.seat not in self.facts.asked_to_leave
+            and one.meeting._inside is not None
+            and not one.meeting._inside.needs_leaf
+        ]
+
+    def begin(self) -> None:
+        charter = PRESETS["unremovable"]
+        if self.setting.open_door:
+            charter = replace(charter, admission=Admission.OPEN)
+        founder = self.world.found("M0", charter)
+        self.facts.people.add(founder.meeting.seat)
+        self._hear_voice(founder)
+        self.world.run(1)
+        for relay, name in zip(self.world.sim_relays, self.setting.conducts, strict=True):
+            kind = next((one for one in HOSTILE if one.name == name), None)
+            if kind is not None:
+                much = self.chance.choice((0.05, 0.15, 0.3))
+                relay.take_up(kind(self.world.chance(f"conduct {relay.number}"), much))
+        # Most stories are about a meeting, so there is one to begin with.
+        for number in range(self.chance.choice((1, 2, 3))):
+            self.join(f"First{number}")
+            self.world.run(self.chance.uniform(0.1, 2.0))
+        self.world.run(self.chance.uniform(2.0, 5.0))
+
+    def _hear_voice(self, member: Member) -> None:
+        """Its microphone is on, and it says something each second or so, which nobody else says."""
+        self.world.do(member, lambda m: m.microphone(True, self.world.now))
+
+        def speak() -> None:
+            if not member.alive or member.meeting.phase.value == "left":
+                return
+            for place in range(2):
+                self.frames += 1
+                payload = OPUS_20_MS + self.frames.to_bytes(4, "big") + member.meeting.seat * 3
+                self.facts.spoken[payload] = member.meeting.seat
+                stamp = int(self.world.now * 1_000_000) + place * VOICE_FRAME_US
+                frame = EncodedFrame(MediaKind.VOICE, Codec.OPUS, True, stamp, (payload,))
+                self.world.do(member, lambda m, f=frame: m.voice(f, self.world.now))  # type: ignore[misc]
+            self.world.at(self.world.now + 1 / VOICE_PER_S, speak)
+
+        speak()
+
+    # -- what happens
+
+    def step(self) -> None:
+        self.number += 1
+        what = self.chance.choices(
+            ("join", "chat", "leave", "crash", "cut", "hang", "relay", "stranger", "mend", "evil"),
+            (4, 6, 1.5, 2, 1.5, 1, 0.5, 0.4, 4, 3 if self.setting.insider else 0),
+        )[0]
+        self.world.note("step", what, str(self.number).encode())
+        done = getattr(self, f"_step_{what}")()
+        self.steps[what] += bool(done)
+        self.world.run(self.chance.choice((0.05, 0.3, 1.0, 2.0, 4.0, 6.0)))
+        self.invariants.check()
+
+    def _disturb(self) -> None:
+        facts = self.facts
+        facts.disturbed_at = self.world.now
+        facts.disturbing = len(self.cut) + len(self.hung) + len(self.dead) + len(self.down)
+
+    def _step_join(self) -> bool:
+        here = self.here()
+        if not here or len(self.world.members) + len(self.dead) >= self.setting.members_max:
+            return False
+        self.join(f"M{self.number}")
+        return True
+
+    def join(self, name: str) -> Member:
+        host = self.chance.choice(self.here() or self.world.members)
+        offset_s = self.chance.uniform(-18, 18) if self.setting.wrong_clocks else 0.0
+        member = self.world.join(name, host.meeting.invite_text(), wall_offset_s=offset_s)
+        self.facts.people.add(member.meeting.seat)
+        self.world.at(self.world.now, lambda: self._when_in(member))
+        return member
+
+    def _when_in(self, member: Member) -> None:
+        if member.alive and not member.inside:
+            self.world.at(self.world.now + 0.5, lambda: self._when_in(member))
+        elif member.alive:
+            self._hear_voice(member)
+
+    def _step_stranger(self) -> bool:
+        here = self.here()
+        if not here or self.setting.open_door or self.facts.unwanted:
+            return False
+        word = self.chance.choice(here).meeting.invite_text()
+        stranger = self.world.join("Stranger", word)
+        self.facts.people.add(stranger.meeting.seat)
+        self.facts.unwanted.add(stranger.meeting.seat)
+        return True
+
+    def _step_chat(self) -> bool:
+        here = self.here()
+        if not here:
+            return False
+        self.say(self.chance.choice(here), f"{self.number}: {self.chance.random():.6f}")
+        return True
+
+    def say(self, member: Member, text: str) -> None:
+        inside = member.meeting._inside
+        assert inside is not None
+        self.facts.said[text] = Said(
+            text, member.meeting.seat, self.world.now, inside.epochs.current.authenticator
+        )
+        self.world.do(member, lambda m: m.chat(text, self.world.now))
+
+    def _step_leave(self) -> bool:
+        here = [one for one in self.here() if self.insider is None or one is not self.insider.who]
+        if len(here) < 3:
+            return False
+        self.leave(self.chance.choice(here))
+        return True
+
+    def leave(self, member: Member) -> None:
+        self.facts.asked_to_leave.add(member.meeting.seat)
+        self.world.do(member, lambda m: m.leave(self.world.now))
+
+    def _step_crash(self) -> bool:
+        victims = [one for one in self.here() if one.saved]
+        if len(victims) < 2:
+            return False
+        self._crash(self.chance.choice(victims))
+        if self.chance.random() < 0.3:
+            self._step_mend()  # at once
+        return True
+
+    def _crash(self, victim: Member) -> None:
+        self.world.kill(victim)
+        self.facts.died_at[victim.meeting.seat] = self.world.now
+        self.dead.append(victim)
+        self._disturb()
+
+    def _step_cut(self) -> bool:
+        return self._trouble(self.cut, lambda one: self.world.set_link(one, False))
+
+    def _step_hang(self) -> bool:
+        return self._trouble(self.hung, lambda one: self.world.hang(one, True))
+
+    def _trouble(self, among: list[Member], do: Callable[[Member], None]) -> bool:
+        here = self.here()
+        if len(here) < 2:
+            return False
+        victim = self.chance.choice(here)
+        among.append(victim)
+        self._disturb()
+        do(victim)
+        return True
+
+    def _step_relay(self) -> bool:
+        up = [relay.number for relay in self.world.sim_relays if relay.up]
+        if not up:
+            return False
+        number = self.chance.choice(up)
+        self.down.append(number)
+        self._disturb()
+        self.world.sim_relays[number].stop()
+        return True
+
+    def _step_mend(self) -> bool:
+        for one in self.cut:
+            if one.alive:
+                self.world.set_link(one, True)
+        for one in self.hung:
+            if one.alive:
+                self.world.hang(one, False)
+        for number in self.down:
+            self.world.sim_relays[number].start()
+        for one in self.dead:
+            self.facts.died_at.pop(one.meeting.seat, None)
+            self._hear_voice(self.world.restart(one))
+        any_of_it = bool(self.cut or self.hung or self.down or self.dead)
+        for trouble in (self.cut, self.hung, self.down, self.dead):
+            trouble.clear()
+        if any_of_it:
+            self._disturb()
+        return any_of_it
+
+    def _step_evil(self) -> bool:
+        if self.insider is None or not self.insider.who.alive:
+            here = self.here()
+            if len(here) < 4:  # fewer than a third may lie
+                return False
+            self.insider = Insider(self.world, self.chance.choice(here[1:]), self.chance)
+            self.facts.insiders = {self.insider.who.meeting.seat}
+        if self.insider.who not in self.here():
+            return False
+        others = [one for one in self.here() if one is not self.insider.who]
+        return self.insider.attack(others, self.facts)
+
+    # -- healing
+
+    def heal(self) -> float:
+        """Everything mends, and every relay is honest; how long it takes until all is well."""
+        self.world.note("step", "heal", b"")
+        for relay in self.world.sim_relays:
+            relay.take_up(Conduct())
+        self._step_mend()
+        self.world.rejected.clear()
+        return self.aftermath.heal()
+
+
+def run_seed(
+    seed: int, *, trace: bool = False, mutate: Callable[[Patches], None] | None = None
+) -> Outcome:
+    """Plays one seed; a violation is in the outcome, not raised."""
+    with Patches() as patches:
+        remember(patches)
+        thin_media(patches, VOICE_PER_S)
+        if mutate is not None:
+            mutate(patches)
+        watch = EpochWatch()
+        watch.install(patches)
+        story = Story(seed, watch, trace=trace)
+        outcome = Outcome(seed, story.setting)
+        try:
+            story.begin()
+            for _ in range(story.setting.steps):
+                story.step()
+            outcome.healed_s = story.heal()
+            story.aftermath.finish()
+        except Violation as violation:
+            outcome.violation = violation
+        world = story.world
+        outcome.trace = world.trace.hex
+        outcome.events = world.trace.count
+        outcome.lines = world.trace.lines
+        outcome.members = len(story.facts.people)
+        story.invariants.conditions["said in an epoch that one had left, or never had"] += len(
+            story.aftermath.unheld
+        )
+        outcome.conditions = +story.invariants.conditions
+        outcome.steps = story.steps
+    return outcome
