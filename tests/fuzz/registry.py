@@ -17,6 +17,7 @@ MODULES = (
     "targets_mls",
     "targets_cells",
     "targets_meeting_words",
+    "targets_votes",
     "targets_meeting",
     "targets_agent",
     "targets_media",

@@ -95,7 +95,7 @@ class Scene:
     def refused_by_all(self, attack: Callable[[Scene], Forged], why: str) -> None:
         before = {one.name: len(one.of(events.Refused)) for one in self.honest}
         forged = attack(self)
-        self.world.run(1.5)
+        self.world.run(1)
         for one in self.honest:
             told = [event.why for event in one.of(events.Refused)[before[one.name] :]]
             assert any(why in sentence for sentence in told), (attack.__name__, one.name, told)

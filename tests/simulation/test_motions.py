@@ -10,6 +10,7 @@ from folkmoot.cells.council import open as open_cell
 from folkmoot.governance.ballot import make_ballot
 from folkmoot.governance.motion import MOTION_S, MOTION_S_MIN, Motion, MotionKind, sign_motion
 from folkmoot.meeting import UsageError, events
+from folkmoot.meeting.epochs import PARENT_KEPT_S
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.invite import door_cell_secret, door_room_root
 from folkmoot.meeting.motions import DECIDE_AFTER_S, MOTIONS_OF_MEMBER_MAX
@@ -28,7 +29,7 @@ COUNCIL_BYTES = LANE_RULES[LaneSlot.COUNCIL].cell_bytes
 def test_a_removal_with_enough_is_carried_out_at_everybody() -> None:
     world = World(401)
     ann, bob, cy, dee, eve = members = gather(world, 5)
-    speak(world, ann, 15)
+    speak(world, ann, 9)
     before = bob.meeting.invite_text()
     motion = move_out(world, ann, eve)
     vote(world, motion, yes=[ann, bob, cy])
@@ -51,9 +52,9 @@ def test_a_removal_with_enough_is_carried_out_at_everybody() -> None:
     assert bob.meeting.invite_text() != before
     say(world, bob, "without her")
     world.run_until(lambda: all("without her" in texts(one) for one in stay), 5)
-    world.run(15)
+    world.run(9)
     frames = [one.frame.payloads[0][1] for one in cy.of(events.FrameReceived)]
-    assert frames == [number % 251 for number in range(750)]
+    assert frames == [number % 251 for number in range(450)]
     assert not inside(ann).motions.open
 
 
@@ -106,7 +107,7 @@ def test_those_away_count_and_come_back_to_their_seats() -> None:
     world.run(6)
     motion = move_out(world, ann, eve)
     vote(world, motion, yes=[ann, bob, cy, dee])
-    world.run(20)
+    world.run(6)
     (view,) = ann.meeting.motions(world.now)
     assert (view.needed, view.have, view.here) == (5, 4, 5)
     assert not any(outs(one) for one in members)
@@ -114,7 +115,7 @@ def test_those_away_count_and_come_back_to_their_seats() -> None:
     vote(world, motion, yes=[fay])
     stay = [ann, bob, cy, dee, fay]
     world.run_until(lambda: all(outs(one) == [("Eve", "removed")] for one in stay), 20)
-    world.run(20)
+    world.run(PARENT_KEPT_S + 2)
     # Gus missed all of it, and knows only rooms and a door that are there no more.
     seat = gus.meeting.seat
     world.set_link(gus, True)
@@ -269,7 +270,7 @@ def test_a_flood_of_motions_is_refused_with_a_reason() -> None:
         )  # fmt: skip
         signed = sign_motion(eve.meeting._context.key, eve.meeting.group_id, motion)
         mine._publish(RecordKind.MOTION, signed.encode(), world.now)
-    world.run(20)
+    world.run(8)
     for one in (ann, bob, cy, dee):
         assert len(one.meeting.motions(world.now)) == MOTIONS_OF_MEMBER_MAX
         refused = [event for event in one.of(events.Refused) if event.what == "motion"]

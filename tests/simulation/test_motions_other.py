@@ -117,28 +117,30 @@ def test_the_rules_are_amended_by_a_vote_and_newcomers_are_asked() -> None:
 def test_lines_follow_who_let_somebody_in() -> None:
     """Bob's friends come in by Ann's invite, which is shown around, and Bob lets them in."""
     world = World(424)
-    ann, bob, cy = members = gather(world, 3, LINES)
+    ann, bob, cy, dee = members = gather(world, 4, LINES)
     for one in members:
         one.admits = one is bob
-    for name in ("Dee", "Eve", "Fay"):
+    for name in ("Eve", "Fay", "Gus"):
         members.append(world.join(name, ann.meeting.invite_text()))
         members[-1].admits = False
         world.run_until(lambda: agreed(members), 30)
-    dee, eve, fay = members[3:]
+    friends = members[4:]
+    alone = dict.fromkeys((one.meeting.seat for one in (ann, cy, dee)), 1)
     for one in members:
         lines = inside(one).epochs.current.roll.lines()
-        assert lines == {ann.meeting.seat: 1, bob.meeting.seat: 4, cy.meeting.seat: 1}
+        assert lines == {**alone, bob.meeting.seat: 4}
     motion = move_out(world, bob, cy)
-    vote(world, motion, yes=[bob, dee, eve, fay])
+    vote(world, motion, yes=[bob, *friends])
     world.run(3)
     (view,) = cy.meeting.motions(world.now)
     assert (view.needed, view.have, view.lines_needed, view.lines_have) == (5, 4, 3, 1)
     assert not any(outs(one) for one in members)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_on_a_bad_network_it_takes_effect_at_everybody_or_at_nobody(seed: int) -> None:
-    """Cells are lost, somebody joins meanwhile, somebody else says farewell, one is cut off."""
+    """Cells are lost, somebody joins meanwhile, one is cut off; in one run one who said yes leaves,
+    and those who stay are too few of those who were there."""
     world = World(430 + seed, loss=0.15)
     ann, bob, cy, dee, eve, fay = gather(world, 6)
     motion = move_out(world, ann, eve)
@@ -149,7 +151,9 @@ def test_on_a_bad_network_it_takes_effect_at_everybody_or_at_nobody(seed: int) -
     if seed == 1:
         world.do(cy, lambda meeting: meeting.leave(world.now))
         world.run_until(lambda: bool(cy.of(events.Left)), 20)
-    vote(world, motion, yes=[dee])
+        world.run_until(lambda: decided(ann) == decided(dee) == [False], 20)
+    else:
+        vote(world, motion, yes=[dee])
     if enough:
         world.set_link(fay, True)
         vote(world, motion, yes=[fay])

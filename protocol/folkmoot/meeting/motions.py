@@ -303,11 +303,14 @@ class Motions:
 def why_impossible(motion: Motion, opening: Roll, state: EpochState) -> str | None:
     """Why a motion cannot be carried out in this epoch whatever the ballots, in a sentence."""
     seats: Iterable[bytes] = {entry.seat for entry in state.roster}
-    if standing(state.terms.charter, motion, opening, state.roll, ()) is None:
-        if motion.kind is MotionKind.REMOVE:
+    removal = motion.kind is MotionKind.REMOVE
+    everybody = voters(motion, opening, state.roll)
+    best = standing(state.terms.charter, motion, opening, state.roll, everybody)
+    if best is None or not best.carried:
+        if removal:
             return "Nobody can be removed here: the charter says never, or too few vote."
         return "The charter says that this can never be changed."
-    if motion.kind is MotionKind.REMOVE:
+    if removal:
         return None if motion.subject in set(seats) else "There is no such member."
     if motion.kind is MotionKind.ADMIT:
         by_ballot = state.terms.charter.admission is Admission.BALLOT
