@@ -14,10 +14,11 @@ from folkmoot.governance.ballot import make_ballot
 from folkmoot.governance.certificate import Certificate
 from folkmoot.governance.evidence import Certificate as Evidence
 from folkmoot.governance.evidence import make_sponsor
-from folkmoot.governance.motion import MOTION_S, Motion, MotionKind, sign_motion
+from folkmoot.governance.motion import MOTION_S, MOTION_S_MIN, Motion, MotionKind, sign_motion
 from folkmoot.governance.roll import Elector, Roll
 from folkmoot.governance.terms import Terms
 from folkmoot.meeting import events
+from folkmoot.meeting.epochs import TICK_BEHIND_S
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.records import RecordKind
 from simulation.hostile_member import Forged, Hostile
@@ -244,11 +245,26 @@ def test_everybody_refuses_what_was_not_decided() -> None:
     scene = Scene(451)
     for attack, why in CIRCLE_ATTACKS:
         scene.refused_by_all(attack, why)
+    nobody_follows_a_certificate_that_is_dated_back(scene)
     scene.goes_on()
     stay = [scene.ann, scene.bob, scene.cy, scene.dee]
     vote(scene.world, move_out(scene.world, scene.ann, scene.mal), yes=stay)
     scene.world.run_until(lambda: all(outs(one) == [("Eve", "removed")] for one in stay), 20)
     assert agreed(stay)
+
+
+def nobody_follows_a_certificate_that_is_dated_back(s: Scene) -> None:
+    """The last ballot came when the motion was over, and nobody committed anything meanwhile: the
+    tick says that it was in time. It is a correct commit, and nobody names it."""
+    opens = s.mallory.state.secrets.tick
+    motion = replace(s.motion(opens=opens), ends=opens + MOTION_S_MIN)
+    s.world.run(max(0, motion.ends + TICK_BEHIND_S + 1 - s.mallory.tick))
+    forged = s.remove(s.proof(motion, [s.bob, s.cy, s.dee, s.mal]), tick=motion.ends)
+    s.world.run(6)
+    for one in s.honest:
+        assert not outs(one)
+        assert one.meeting._inside is not None
+        assert one.meeting._inside.epochs.current.authenticator != forged.child
 
 
 def commit_as_a_guest(s: Scene) -> Forged:

@@ -115,6 +115,19 @@ def test_another_meeting_is_not_ours() -> None:
     assert cleo.outside.take_admitted() is None
 
 
+def test_a_group_with_something_beside_the_meeting_is_none_of_ours() -> None:
+    """An external sender, say, who could propose from outside for ever."""
+    cleo = Newcomer()
+    ada = cleo.people["ada"].state.group
+    sender = mls.ExternalSender(ada.members()[0].signature_key, mls.Credential.basic(b"outside"))
+    more = [*ada.extensions, mls.external_senders_extension([sender])]
+    cleo.people.commit("ada", [mls.GroupContextExtensions(more)])
+    (event,) = cleo.hear(cleo.welcome())
+    assert isinstance(event, Refused)
+    assert "more in it" in event.why
+    assert cleo.outside.take_admitted() is None
+
+
 @pytest.mark.parametrize("part", ["package", "tree", "welcome"])
 def test_a_welcome_that_is_not_ours_leads_nowhere(part: str) -> None:
     cleo = Newcomer()

@@ -14,7 +14,9 @@ price: who has a third of either can block every motion, and then the others wal
 
 **Rolls.** Counted are the answers of those who are electors both at the opening and now; of the two
 rolls the larger sets each threshold. So nobody is brought in to vote on what is asked already, and
-nobody who leaves or is removed makes the rest weigh more.
+nobody who leaves or is removed makes the rest weigh more. The price again: in a small meeting one
+who joins while a motion is open can make it impossible, and it is moved anew. The opening's roll
+alone would not do for a threshold, as a newcomer cannot check it (`certificate.py`).
 """
 
 from __future__ import annotations

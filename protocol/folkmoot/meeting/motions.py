@@ -33,6 +33,9 @@ MOTIONS_OF_MEMBER_MAX = 3  # of those, by one member
 EARLY_MAX = 256  # records that cannot be judged yet
 ROLLS_MAX = 16  # of the last epochs
 KEPT_MAX = 256  # motions that are over, so that no record opens them again
+# A flood is refused with a reason, which is said once a while and not once a record.
+SAID_EVERY_S = 30
+SAID_MAX = 256
 # A motion's opening is by its mover's clock; people's clocks are often half a minute off.
 CLOCK_S = 45
 # A commit may settle a few seconds after the last tick at which its certificate is good.
@@ -102,6 +105,7 @@ class Motions:
         # Whether it is a motion, and the record; until when it may wait.
         self._early: dict[tuple[bool, bytes], int] = {}
         self._rolls: dict[bytes, _Roll] = {}
+        self._said: dict[tuple[bytes, str], int] = {}  # reasons, of whose, and when
 
     # -- the epoch changed
 
@@ -133,8 +137,21 @@ class Motions:
         self._close(carried.motion_hash)
         self._tell(Decided(carried.motion_hash, carried.motion, True))
 
+    def _refuse(self, what: str, why: str, seat: bytes, wall_s: int) -> None:
+        before = self._said.pop((seat, why), None)
+        if before is not None and wall_s - before < SAID_EVERY_S:
+            self._said[seat, why] = before
+            return
+        if len(self._said) >= SAID_MAX:
+            self._said.pop(next(iter(self._said)))
+        self._said[seat, why] = wall_s
+        self._tell(Refused(what, why, seat))
+
     def _close(self, name: bytes) -> None:
         self.open.pop(name, None)
+        self._note_over(name)
+
+    def _note_over(self, name: bytes) -> None:
         if len(self._over) >= KEPT_MAX:
             self._over.pop(next(iter(self._over)))
         self._over[name] = None
@@ -167,8 +184,8 @@ class Motions:
         if why is None:
             self._take(OpenMotion(signed, name, known.roll), state, wall_s)
         else:
-            self._over[name] = None
-            self._tell(Refused("motion", why, motion.mover))
+            self._note_over(name)
+            self._refuse("motion", why, motion.mover, wall_s)
 
     def _take(self, one: OpenMotion, state: EpochState, wall_s: int) -> None:
         self.open[one.name] = one
@@ -214,7 +231,7 @@ class Motions:
         why = self._why_not_ballot(one, ballot, state, wall_s)
         if why is not None:
             if why:
-                self._tell(Refused("ballot", why, ballot.seat))
+                self._refuse("ballot", why, ballot.seat, wall_s)
             return
         one.ballots[ballot.seat] = ballot
         self._tell(BallotCast(one.name, ballot.seat, ballot.yes))

@@ -236,6 +236,9 @@ class Outside:
             sealed = {one.type: one.data for one in group.join_extensions}
             before = codec.decode(MeetingSecrets.read, sealed.get(SECRETS_TYPE, b""))
             state = EpochState(group, before.after_commit(group.export))
+            if state.terms.extensions() != tuple((one.type, one.data) for one in group.extensions):
+                # The members' judge lets nothing else in; whoever sends us this is no member.
+                raise DecodeError("a group with more in it than the meeting's terms")
         except (mls.MlsError, DecodeError) as error:
             self._context.tell(
                 Refused("admission", f"What the door gave us is not a meeting: {error}")
