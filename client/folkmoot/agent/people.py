@@ -95,7 +95,7 @@ def _asked(event: Mapping[str, Any]) -> str:
     if event["kind"] == "raise":
         return f"that {whom} get a vote."
     if event["kind"] == "admit":
-        return "that somebody who knocks be let in."
+        return f"that {whom}, who knocks, be let in."
     return "that the rules be changed: " + " ".join(event.get("changes", ()))
 
 

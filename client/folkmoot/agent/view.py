@@ -71,7 +71,7 @@ def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Eve
 
 
 def motion_made(meeting: Meeting, event: events.MotionMade) -> Event:
-    """What is asked; `subject` is a member, a knock's key package or a charter in its fields."""
+    """What is asked; `subject` is a member, a knock or a charter in its fields."""
     motion, subject = event.motion, ""
     said: Event = {
         "event": "motion",
@@ -91,8 +91,8 @@ def motion_made(meeting: Meeting, event: events.MotionMade) -> Event:
             "subject": to_mapping(charter),
             "changes": differences(meeting.charter, charter),
         }
-    else:
-        subject = motion.subject.hex()
+    elif motion.kind is MotionKind.ADMIT:
+        subject, said["subject_name"] = meeting.caller_of(motion.subject) or ("", "")
     return {**said, "subject": subject}
 
 

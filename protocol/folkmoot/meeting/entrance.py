@@ -320,6 +320,13 @@ class Entrance:
             raise UsageError("Nobody knocks under this name any more.")
         return caller.knock.key_package, caller.view.ref
 
+    def caller_of(self, reference: bytes) -> tuple[str, str] | None:
+        """Knock and name of whoever knocks with this key package, if they still do."""
+        for caller in self._callers.values():
+            if caller.view.ref == reference:
+                return caller.id, clean_name(caller.knock.name)
+        return None
+
     def let_in(self, request: Request) -> None:
         """Some member let in whoever has this key package."""
         for caller in self._callers.values():

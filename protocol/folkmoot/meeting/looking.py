@@ -118,6 +118,10 @@ class Looking:
             return []
         return self._inside.motion_views(now)
 
+    def caller_of(self, reference: bytes) -> tuple[str, str] | None:
+        """Knock and name of whom a motion to admit (by a key package's reference) is about."""
+        return None if self._inside is None else self._inside.entrance.caller_of(reference)
+
     @property
     def votes(self) -> bool:
         """Whether we are an elector; else a guest."""
