@@ -162,7 +162,8 @@ class Entrance:
                 self._welcome_caller(caller, now)
             self._answer(caller, now)
             return
-        if name in self._bad:
+        bad = name + lane.room_root  # at this door: it may be good at another
+        if bad in self._bad:
             return
         work = work_of(body)
         if work < self.bits:
@@ -180,7 +181,7 @@ class Entrance:
         if knock is None or view is None:
             if len(self._bad) >= SEEN_MAX:
                 self._bad.pop(next(iter(self._bad)))
-            self._bad[name] = None
+            self._bad[bad] = None
             return
         self._recent = [one for one in self._recent if now - one < RECENT_S][-RECENT_MAX:]
         self._recent.append(now)
