@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from end_to_end import firefox
 from end_to_end.page_world import chromium
-from end_to_end.processes import Command, Commands, Event
+from end_to_end.processes import PROGRAM, Command, Commands, Event
 
 PATIENCE_S = 60.0  # only a machine with much else to do needs so long
 FLAGS = [
@@ -233,16 +233,23 @@ class Town:
         """A relay of its own, which has the same key when it is started again."""
         return self.commands.start("relay", "--listen", listen, "--state", str(self.state))
 
-    async def at_chromium(self, name: str, *words: str, **context: Any) -> AtChromium:
+    async def at_chromium(
+        self, name: str, *words: str, program: Sequence[str] = PROGRAM, **context: Any
+    ) -> AtChromium:
         """Starts `folkmoot WORDS` and opens its page."""
-        command = self.commands.start(*words)
+        command = self.commands.start(*words, program=program)
         url = (await asyncio.to_thread(command.wait_for, "page"))["url"]
-        made = await self.browser.new_context(**context)
+        page = await self.new_page(self.browser, name, **context)
+        await page.goto(url)
+        return AtChromium(name, command, page)
+
+    async def new_page(self, browser: Browser, name: str, **context: Any) -> Page:
+        """An empty page of a person of its own, which is watched."""
+        made = await browser.new_context(**context)
         await made.add_init_script(f"({WATCH})()")
         page = await made.new_page()
         self.watch(name, page)
-        await page.goto(url)
-        return AtChromium(name, command, page)
+        return page
 
     def watch(self, name: str, page: Page) -> None:
         page.on("pageerror", lambda error: self.complaints.append(f"{name}: {error}"))

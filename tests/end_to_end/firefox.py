@@ -36,6 +36,13 @@ PREFERENCES: dict[str, bool | int | str] = {
 }
 
 
+# https://www.w3.org/TR/webdriver2/#keyboard-actions
+KEYS = {
+    "Tab": "\ue004", "Shift": "\ue008", "Alt": "\ue00a", "Enter": "\ue007", "Space": " ",
+    "Escape": "\ue00c", "ArrowDown": "\ue015",
+}  # fmt: skip
+
+
 def program() -> str | None:
     return shutil.which("firefox-esr") or shutil.which("firefox")
 
@@ -77,8 +84,10 @@ class Firefox:
 
     async def open(self, address: str) -> None:
         if not self._context:
-            tree = await self.command("browsingContext.getTree")
-            self._context = tree["contexts"][0]["context"]
+            # A tab of our own: in the first one the keyboard is in the address bar.
+            made = await self.command("browsingContext.create", type="tab")
+            self._context = made["context"]
+            await self.command("browsingContext.activate", context=self._context)
         await self.command(
             "browsingContext.navigate", context=self._context, url=address, wait="complete"
         )
@@ -96,6 +105,18 @@ class Firefox:
         if answer["type"] != "success":
             raise BidiError(answer["exceptionDetails"]["text"])
         return answer["result"].get("value")
+
+    async def press(self, keys: str) -> None:
+        """One key with what is held down meanwhile, in Playwright's words: "Tab", "Shift+Tab",
+        "a"."""
+        held = [KEYS.get(key, key) for key in keys.split("+")] if len(keys) > 1 else [keys]
+        downs = [{"type": "keyDown", "value": key} for key in held]
+        ups = [{"type": "keyUp", "value": key} for key in reversed(held)]
+        await self.command(
+            "input.performActions",
+            context=self._context,
+            actions=[{"type": "key", "id": "keyboard", "actions": downs + ups}],
+        )
 
     async def screenshot(self) -> bytes:
         """What the window shows, as PNG."""

@@ -116,6 +116,45 @@ def test_knocking_waits_and_can_stop() -> None:
     run(test)
 
 
+def test_at_the_door_one_sees_what_is_known_of_the_other_side() -> None:
+    async def test() -> None:
+        session = FakeSession()
+        session.auto_admit = False
+        session.state["door"] = {"heard": False, "declined": "", "rules": []}
+        async with world(session) as here:
+            page = await here.open()
+            await page.clock.install()
+            await button(page, "Join the meeting").click()
+            await expect(page.get_by_role("heading", name="Waiting to be let in")).to_be_focused()
+            unheard = page.get_by_text("Nobody inside has answered yet.")
+            await expect(unheard).to_be_hidden()
+            await page.clock.fast_forward(16_000)
+            await expect(unheard).to_be_visible()
+            session.change(door={"heard": True, "declined": "", "rules": []})
+            await expect(page.get_by_text("Somebody inside has your knock.")).to_be_visible()
+
+            why = "Somebody inside said no."
+            session.publish({"event": "refused", "what": "admission", "why": why})
+            session.change(door={"heard": True, "declined": why, "rules": []})
+            await expect(page.get_by_role("heading", name="You were not let in")).to_be_focused()
+            await expect(page.locator("#announce-now")).to_contain_text("You were not let in.")
+            assert await page.locator(".toast").count() == 0
+            await page.reload()  # it is no passing word
+            await expect(page.get_by_role("heading", name="You were not let in")).to_be_visible()
+
+            session.change(door={"heard": True, "declined": "", "rules": ["Everyone has a vote."]})
+            await expect(page.get_by_role("heading", name="The rules have changed")).to_be_focused()
+            await page.keyboard.press("Escape")  # there is no way round the question
+            await button(page, "Join under these rules").click()
+            await until(lambda: session.done("accept_charter"))
+
+            session.enter()
+            session.change(door={"heard": True, "declined": "", "rules": []})
+            await expect(page.locator(".tile")).to_have_count(1)
+
+    run(test)
+
+
 def test_the_file_opens_the_page_once_and_leaves_no_token() -> None:
     async def test() -> None:
         session = FakeSession()
@@ -233,8 +272,12 @@ def test_a_page_without_its_agent_says_what_to_do_and_tells_nobody_else_anything
             await expect(button(page, "Mic is off")).to_be_visible()
             await page.keyboard.press("Alt+c")
             await expect(page.locator(".line-text")).to_have_text("said before")
+            session.state["relay_here"] = True
             await page.reload()  # with the new agent's secret
             await expect(page.locator(".tile")).to_have_count(2)
+            await here.server.stop()
+            await expect(page.get_by_label("The command")).to_have_value("folkmoot meet")
+            await expect(page.get_by_text("has stopped for everyone")).to_be_visible()
             await page.close()
 
     run(test)

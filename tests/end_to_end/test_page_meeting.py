@@ -76,20 +76,7 @@ def test_let_in_and_decline_by_keyboard() -> None:
     run(test)
 
 
-REACHED = (
-    "Mic is off",
-    "Camera is off",
-    "People",
-    "Chat",
-    "Invite somebody",
-    "Devices",
-    "Leave the meeting",
-    "Safety code",
-    "2 relays connected",
-)
-
-
-def test_everything_by_keyboard() -> None:
+def test_shortcuts_and_a_muted_microphone_that_sends_silence() -> None:
     async def test() -> None:
         session = FakeSession(phase="in", others=1)
         async with world(session) as here:
@@ -112,24 +99,6 @@ def test_everything_by_keyboard() -> None:
             await expect(page.locator(".line-text")).to_have_text("first\nsecond m")
             await page.keyboard.press("Escape")
             await expect(button(page, "Chat")).to_be_focused()
-            reached = set()
-            for _ in range(16):
-                await page.keyboard.press("Tab")
-                label = "document.activeElement.getAttribute('aria-label') ?? ''"
-                reached.add(await page.evaluate(label))
-            for name in REACHED:
-                assert any(label.startswith(name) for label in reached), (name, reached)
-            await button(page, "Leave the meeting").focus()
-            await page.keyboard.press("Enter")
-            await expect(button(page, "Stay")).to_be_focused()
-            await page.keyboard.press("Escape")
-            await expect(button(page, "Leave the meeting")).to_be_focused()
-            assert session.done("leave") == []
-            await page.keyboard.press("Enter")
-            await page.keyboard.press("Tab")
-            await page.keyboard.press("Enter")
-            await expect(page.get_by_role("heading", name="You have left")).to_be_focused()
-            await until(lambda: session.done("leave"))
 
     run(test)
 

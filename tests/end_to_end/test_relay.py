@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 
 from end_to_end.relay_under_test import COMMAND, Client, RelayUnderTest, clients, plain, secured
+from folkmoot.relay.gate import HALF_OPEN_MAX
+from folkmoot.relay.link import CLOSING_BYTES_MAX
+from folkmoot.relay.serve import HEADER_BYTES_MAX
 from folkmoot.wire import LaneSlot, messages, proof
 from folkmoot.wire.lanes import LANE_RULES, Direction
 from folkmoot.wire.messages import CLOSING_SENTENCES, Closing
@@ -174,6 +177,11 @@ def pings(client: Client) -> None:
         client.frame(Opcode.PING, b"where are you")
 
 
+def pongs(client: Client) -> None:
+    for _ in range(50):
+        client.frame(Opcode.PONG, b"here I am")
+
+
 def asking(client: Client) -> None:
     for _ in range(300):
         client.say(messages.Ask().encode())
@@ -193,6 +201,7 @@ VIOLATIONS: list[tuple[Callable[[Client], None], Closing]] = [
     (text, Closing.BAD_MESSAGE),
     (fragments, Closing.BAD_MESSAGE),
     (pings, Closing.TOO_FAST),
+    (pongs, Closing.TOO_FAST),
     (asking, Closing.TOO_FAST),
     (silence, Closing.BAD_MESSAGE),
 ]
@@ -240,6 +249,66 @@ def test_half_open_connections_keep_nobody_out(relay: RelayUnderTest) -> None:
             other.open(1, SEED)
             one.send(1, [cell(1)])
             other.until(lambda: other.cells(1) == [cell(1)], 2.0)
+
+
+def is_closed(stream: socket.socket) -> bool:
+    """Whether the other side ended it."""
+    stream.setblocking(False)
+    try:
+        return stream.recv(1) == b""
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except OSError:
+        return True
+
+
+def test_of_half_open_connections_the_oldest_gives_way(relay: RelayUnderTest) -> None:
+    few = 20
+    with clients(relay.address, 1) as (member,), contextlib.ExitStack() as stack:
+        member.open(1, SEED)
+        oldest = [stack.enter_context(plain(relay.address)) for _ in range(few)]
+        asked = [secured(relay.address) for _ in range(few)]
+        for stream in asked:
+            stack.enter_context(contextlib.closing(stream))
+            stream.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        rest = [stack.enter_context(plain(relay.address)) for _ in range(HALF_OPEN_MAX)]
+        end = time.monotonic() + 8.0  # before handshakes and requests end by their own times
+        while not all(map(is_closed, [*oldest, *asked])) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert all(map(is_closed, [*oldest, *asked]))
+        assert not any(map(is_closed, rest))
+        # A link is none of them, and who is quick comes in.
+        member.send(1, [cell(1)])
+        member.until(lambda: member.cells(1) == [cell(1)])
+        with clients(relay.address, 1) as (late,):
+            late.open(1, SEED)
+        assert is_closed(rest[0])
+
+
+def test_a_connection_has_one_answer_and_a_header_has_an_end(relay: RelayUnderTest) -> None:
+    with contextlib.closing(secured(relay.address)) as stream:
+        stream.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+        answer = b""
+        while data := stream.recv(65536):
+            answer += data
+        assert answer.count(b"HTTP/1.1 200") == 1
+        assert b"connection: close" in answer.lower()
+    with contextlib.closing(secured(relay.address)) as stream:
+        stream.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * (HEADER_BYTES_MAX + 1))
+        assert stream.recv(65536).startswith(b"HTTP/1.1 4")
+
+
+def test_who_floods_on_after_it_was_told_to_go_is_cut_off(relay: RelayUnderTest) -> None:
+    with clients(relay.address, 1) as (client,):
+        client.frame(Opcode.TEXT, b"hello")
+        began, sent = time.monotonic(), 0
+        message = messages.Ask().encode()
+        with contextlib.suppress(OSError):
+            while time.monotonic() < began + 4.0:  # who says nothing has 5 s
+                client.stream.sendall(Frame(Opcode.BINARY, message).serialize(mask=True) * 1000)
+                sent += 7000
+        assert time.monotonic() < began + 4.0
+        assert sent > CLOSING_BYTES_MAX
 
 
 # Slow receivers

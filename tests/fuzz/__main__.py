@@ -21,7 +21,7 @@ import threading
 import time
 import traceback
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +75,6 @@ def _test(held: Target[Any], findings: Findings) -> Callable[[bytes], None]:
     from fuzz.target import BrokenPromise, run
 
     def test(data: bytes) -> None:
-        if findings.enough:
-            print(f"{held.name}: {FINDINGS_MAX} kinds of findings are enough", flush=True)
-            os._exit(0)
         try:
             run(held, data, measured=zlib.crc32(data) % MEASURED_EVERY == 0)
         except BrokenPromise as error:
@@ -88,14 +85,16 @@ def _test(held: Target[Any], findings: Findings) -> Callable[[bytes], None]:
 
 def _run_guided(options: argparse.Namespace, folder: Path, corpus: Path) -> None:
     """In a process of its own, which ends with it."""
-    name, module = options.target[0], options.module
+    name = options.target[0]
     atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["folkmoot"]):
         from fuzz.registry import starts, target
 
-        held = target(name, module)
-    for data in starts(name, module):
-        (corpus / f"start-{zlib.crc32(data):08x}").write_bytes(data)
+        held = target(name)
+        findings = Findings(name, folder)
+        test = _test(held, findings)
+        for data in starts(name):
+            (corpus / f"start-{zlib.crc32(data):08x}").write_bytes(data)
     arguments = [
         sys.argv[0],
         str(corpus),
@@ -107,7 +106,14 @@ def _run_guided(options: argparse.Namespace, folder: Path, corpus: Path) -> None
         "-rss_limit_mb=4096",
         "-close_fd_mask=0",
     ]
-    atheris.Setup(arguments, _test(held, Findings(name, folder)))
+
+    def guided(data: bytes) -> None:
+        test(data)
+        if findings.enough:
+            print(f"{name}: {FINDINGS_MAX} kinds of findings are enough", flush=True)
+            os._exit(0)  # there is no other way out of libFuzzer that is no crash
+
+    atheris.Setup(arguments, guided)
     atheris.Fuzz()
 
 
@@ -115,14 +121,15 @@ def _run_blind(options: argparse.Namespace, folder: Path) -> None:
     from fuzz.mutation import wounded
     from fuzz.registry import starts, target
 
-    name, module = options.target[0], options.module
+    name = options.target[0]
     chance = random.Random(options.seed)
-    seeds = starts(name, module)
-    test = _test(target(name, module), Findings(name, folder))
+    seeds = starts(name)
+    findings = Findings(name, folder)
+    test = _test(target(name), findings)
     end, count = time.monotonic() + options.seconds, 0
     for data in seeds:
         test(data)
-    while time.monotonic() < end:
+    while time.monotonic() < end and not findings.enough:
         test(wounded(seeds, chance))
         count += 1
         if count % 500 == 0:
@@ -133,12 +140,11 @@ def _run_blind(options: argparse.Namespace, folder: Path) -> None:
 class Watched:
     """One target's process, its lines read as they come."""
 
-    def __init__(self, name: str, module: str, options: argparse.Namespace) -> None:
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
         self.name = name
         self.inputs = self.coverage = self.features = self.findings = 0
         self._shown_at = time.monotonic()
         command = [sys.executable, "-m", "tests.fuzz", "--child", "--target", name]
-        command += ["--module", module]
         command += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
         command += ["--work", str(options.work), *(["--blind"] if options.blind else [])]
         pipe = subprocess.PIPE
@@ -184,17 +190,15 @@ class Watched:
         )
 
 
-def _run_all(places: Mapping[str, str], options: argparse.Namespace) -> int:
-    """`places`: targets, and the module of each."""
+def _run_all(names: Sequence[str], options: argparse.Namespace) -> int:
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for name in places:
+    for name in names:
         waiting.put(name)
     done: list[tuple[Watched, int]] = []
 
     def work() -> None:
         while not waiting.empty():
-            name = waiting.get()
-            watched = Watched(name, places[name], options)
+            watched = Watched(waiting.get(), options)
             done.append((watched, watched.watch()))
 
     workers = [threading.Thread(target=work) for _ in range(options.jobs)]
@@ -215,7 +219,8 @@ def _replay(name: str, what: str) -> int:
     from fuzz.registry import target
     from fuzz.target import BrokenPromise, run
 
-    text = Path(what).read_text(encoding="utf-8") if Path(what).exists() else what
+    is_hex = re.fullmatch(r"[0-9a-fA-F]*", what) is not None
+    text = what if is_hex else Path(what).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     for line in lines:
         try:
@@ -239,7 +244,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="the targets, and what each is")
     parser.add_argument("--replay", nargs=2, metavar=("TARGET", "HEX"), help="hex, or a file of it")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--module", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -261,23 +265,19 @@ def main() -> int:
         return _replay(*options.replay)
     from fuzz.registry import kinds
 
-    every = kinds()
+    every = {}
+    for prefix in options.target or [""]:
+        every.update(kinds(prefix))
     if options.list:
         for name, kind in every.items():
             print(f"{name:<26} {' '.join((kind.__doc__ or '').split())}")
         return 0
-    wanted = tuple(options.target) or ("",)
-    places = {
-        name: kind.__module__.removeprefix("fuzz.")
-        for name, kind in every.items()
-        if name.startswith(wanted)
-    }
-    if not places:
+    if not every:
         print(f"There is no such target: {', '.join(options.target)}", file=sys.stderr)
         return 2
     if options.blind:
         print("Without atheris: valid inputs with random wounds, not guided by coverage.")
-    return _run_all(places, options)
+    return _run_all(list(every), options)
 
 
 if __name__ == "__main__":

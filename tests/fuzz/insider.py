@@ -27,18 +27,20 @@ Entropy = Callable[[int], bytes]
 
 
 class Insider:
-    """A group's member as it is now: nothing here uses up any of its keys."""
+    """A group's member as it is now."""
 
-    def __init__(self, group: mls.Group, entropy: Entropy) -> None:
+    def __init__(self, group: mls.Group, entropy: Entropy, *, keeps_keys: bool = True) -> None:
+        """`keeps_keys`: nothing here uses up a key of the group, so that all messages are under the
+        same one; else each is under the next, as those of an honest member are."""
         self.epoch = group._epoch
         self._entropy = entropy
+        self._keeps_keys = keeps_keys
 
     def _secrets(self) -> SecretTree:
-        """The secret tree as the epoch's saved state holds it, so that keys serve again."""
-        return codec.decode(
-            lambda reader: SecretTree.read(self.epoch.suite, reader),
-            self.epoch.secret_tree.encode(),
-        )
+        tree, suite = self.epoch.secret_tree, self.epoch.suite
+        if not self._keeps_keys:
+            return tree
+        return codec.decode(lambda reader: SecretTree.read(suite, reader), tree.encode())
 
     def send(
         self,

@@ -50,8 +50,8 @@ class Parts:
         ]
         self.commits = [bob.commit(one, public=True, entropy=chance).message for one in options]
         self.private = bob.commit(options[1], entropy=chance).message
-        self.proposal = bob.propose(mls.Remove(2), entropy=chance)
         self.sealed = bob.seal(b"hello", entropy=chance)
+        self.proposal = bob.propose(mls.Remove(2), entropy=chance)
         created = copy_of(self.alice).commit(options[1], entropy=chance)
         assert created.welcome is not None
         self.welcome = created.welcome

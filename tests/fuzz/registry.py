@@ -12,33 +12,45 @@ from typing import Any
 from fuzz.target import Target
 
 CORPUS = Path(__file__).parent / "corpus"
-MODULES = (
-    "targets_wire",
-    "targets_mls",
-    "targets_cells",
-    "targets_meeting_words",
-    "targets_votes",
-    "targets_meeting",
-    "targets_agent",
-    "targets_media",
-)
+# Where targets are, by the first part of their names.
+MODULES = {
+    "wire": "targets_wire",
+    "relay": "targets_relay_http",
+    "mls": "targets_mls",
+    "sframe": "targets_cells",
+    "cells": "targets_cells",
+    "governance": "targets_meeting_words",
+    "votes": "targets_votes",
+    "invite": "targets_meeting_words",
+    "door": "targets_meeting_words",
+    "words": "targets_meeting_words",
+    "meeting": "targets_meeting",
+    "coming": "targets_coming",
+    "agent": "targets_agent",
+    "media": "targets_media",
+}
 
 
 @functools.cache
-def kinds(*modules: str) -> dict[str, type[Target[Any]]]:
-    """Every target's class, or those of some modules."""
+def kinds(prefix: str = "") -> dict[str, type[Target[Any]]]:
+    """The classes of all targets whose names begin so; only what they need is imported."""
+    part, dot, _ = prefix.partition(".")
+    modules = {MODULES.get(part, "")} if dot else set(MODULES.values())
     found: dict[str, type[Target[Any]]] = {}
-    for module in modules or MODULES:
+    for module in sorted(modules - {""}):
         for kind in importlib.import_module(f"fuzz.{module}").TARGETS:
-            assert kind.name not in found, f"two targets are called {kind.name}"
-            found[kind.name] = kind
+            name = kind.name
+            assert name not in found, f"two targets are called {name}"
+            assert MODULES[name.partition(".")[0]] == module, f"{name} is in {module}"
+            if name.startswith(prefix):
+                found[name] = kind
     return found
 
 
 @functools.cache
-def target(name: str, *modules: str) -> Target[Any]:
-    """The target of this name, made once; `modules`: where to look for it."""
-    return kinds(*modules)[name]()
+def target(name: str) -> Target[Any]:
+    """The target of this name, made once."""
+    return kinds(name)[name]()
 
 
 def kept(name: str) -> Iterator[bytes]:
@@ -50,6 +62,6 @@ def kept(name: str) -> Iterator[bytes]:
                 yield bytes.fromhex(line)
 
 
-def starts(name: str, *modules: str) -> list[bytes]:
+def starts(name: str) -> list[bytes]:
     """What mutations of a target start from."""
-    return [*target(name, *modules).seeds(), *kept(name)]
+    return [*target(name).seeds(), *kept(name)]

@@ -8,11 +8,16 @@ import enum
 import types
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import is_dataclass
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import aead
+
+from folkmoot.governance import charter, extension
+from folkmoot.mls import credential, extensions, group_context, leaf_node
+from folkmoot.wire import address
 
 T = TypeVar("T")
 
@@ -26,6 +31,10 @@ def copy_of(thing: T, stand_ins: dict[int, object] | None = None) -> T:
     return copy.deepcopy(thing, dict(stand_ins or {}))
 
 
+def _frozen(kind: type) -> bool:
+    return bool(vars(kind)["__dataclass_params__"].frozen)
+
+
 def _share(thing: object, memo: dict[int, object]) -> object:
     return thing
 
@@ -34,6 +43,11 @@ def _share(thing: object, memo: dict[int, object]) -> object:
 _dispatch: dict[type, Callable[[Any, dict[int, object]], object]] = vars(copy)["_deepcopy_dispatch"]
 for _kind in _SHARED:
     _dispatch.setdefault(_kind, _share)
+# Values that hold nothing but values: most of what a meeting has, and copied in vain.
+for _module in (extension, charter, address, leaf_node, extensions, credential, group_context):
+    for _kind in vars(_module).values():
+        if is_dataclass(_kind) and isinstance(_kind, type) and _frozen(_kind):
+            _dispatch.setdefault(_kind, _share)
 
 
 def fingerprint(thing: object, ignored: frozenset[str] = frozenset()) -> object:
@@ -69,7 +83,7 @@ class _Walk:
         return (type(thing).__qualname__, *self._attributes(thing))
 
     def _attributes(self, thing: object) -> Iterable[object]:
-        if not type(thing).__module__.startswith("folkmoot"):
+        if not type(thing).__module__.startswith(("folkmoot", "fuzz", "types")):
             return
         names = [name for kind in type(thing).__mro__ for name in _slots(kind)]
         names += vars(thing) if hasattr(thing, "__dict__") else ()

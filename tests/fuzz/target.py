@@ -26,6 +26,10 @@ class BrokenPromise(AssertionError):
     """An input that was neither taken nor refused, or that cost or changed what it must not."""
 
 
+class TooCostlyError(BrokenPromise):
+    """More work or memory than an input of this length may cause."""
+
+
 class Target(ABC, Generic[S]):
     """One thing that bytes from outside arrive at. `S`: the state that they meet.
 
@@ -39,7 +43,7 @@ class Target(ABC, Generic[S]):
     bytes_max: ClassVar[int] = 4096
     calls: ClassVar[tuple[int, int]] = (2_000, 20)
     memory: ClassVar[tuple[int, int]] = (64 << 10, 64)
-    examples: ClassVar[int] = 60  # in the test suite
+    examples: ClassVar[int] = 150  # in the test suite
 
     @abstractmethod
     def seeds(self) -> Sequence[bytes]:
@@ -108,7 +112,14 @@ def script(*messages: bytes) -> bytes:
 
 def run(target: Target[S], data: bytes, *, measured: bool = False) -> bool:
     """Whether the input was taken; BrokenPromise if the promise does not hold."""
-    data = data[: target.bytes_max]
+    try:
+        return _run_once(target, data[: target.bytes_max], measured)
+    except TooCostlyError:
+        # Once more: what is imported, compiled or made on first use is no cost of the input.
+        return _run_once(target, data[: target.bytes_max], measured)
+
+
+def _run_once(target: Target[S], data: bytes, measured: bool) -> bool:
     state = target.begin()
     before = target.fingerprint(state)
     spent = _Spent()
@@ -135,7 +146,7 @@ def run(target: Target[S], data: bytes, *, measured: bool = False) -> bool:
 def _within(spent: int, budget: tuple[int, int], length: int, what: str) -> None:
     allowed = budget[0] + budget[1] * length
     if spent > allowed:
-        raise BrokenPromise(f"{spent} {what} for {length} bytes, {allowed} are allowed")
+        raise TooCostlyError(f"{spent} {what} for {length} bytes, {allowed} are allowed")
 
 
 class _Spent:

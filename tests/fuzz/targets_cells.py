@@ -116,7 +116,7 @@ class MediaCell(Target[tuple[MediaKeys, MediaKeys]]):
         for keys in state:
             keys.peek(lane, data[1:])
         opened = open_any(state, lane, data[1:])
-        if opened is not None and data not in self.seeds():
+        if opened is not None and data[1:] not in [seed[1:] for seed in self.seeds()]:
             raise BrokenPromise("a changed cell was opened")
         return opened is not None
 
@@ -354,6 +354,9 @@ class Fragments(Target[Inbox]):
         record = assembler.receive(entry, now)
         if got is None and (record is not None or fingerprint(assembler) != before):
             raise BrokenPromise("a fragment that does not decode changed something")
+        whole = record is not None and len(record) > fragments.ENTRY_BYTES_MAX
+        if record is not None and whole and entry not in fragments.fragment(record):
+            raise BrokenPromise("a record that its own fragment does not belong to")
 
     def check(self, state: Inbox, data: bytes) -> None:
         assembler = state._assembler

@@ -37,7 +37,7 @@ from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 from folkmoot.cells.media import CAMERA, SCREEN
 from folkmoot.cells.playable import FRAME_BYTES_MAX, FRAME_PAYLOADS_MAX, PAYLOAD_BYTES_MAX
 from folkmoot.wire.codec import DecodeError
-from fuzz.target import Decoder, Target, script, steps
+from fuzz.target import BrokenPromise, Decoder, Target, script, steps
 
 PASSWORD = "p" * 32
 SOURCE = ("127.0.0.1", 4_242)
@@ -198,7 +198,7 @@ class Datagrams(Target[None]):
             clock=lambda: self._now,
         )
         bridge._srtp = _Plain()  # type: ignore[assignment]
-        bridge._slots.own_ssrc = 1
+        self._add_member(bridge)
         for datagram in datagrams:
             if datagram:
                 bridge._datagram(datagram)
@@ -209,6 +209,19 @@ class Datagrams(Target[None]):
             assert 0 <= frame.time_us < 1 << 48
         assert len(bridge._collector._payloads) <= FRAME_PAYLOADS_MAX
         await bridge.close()
+
+    def _add_member(self, bridge: Bridge) -> None:
+        """Somebody whose picture the page has, so that it may ask for packets and key frames."""
+        slots = bridge._slots
+        slots.own_ssrc = 5
+        slots.add("5eat")
+        slot = slots._seats["5eat"].picture
+        assert slot.stream is not None
+        slots._by_ssrc = {1: ("5eat", slot)}
+        slot.stream.ssrc, slot.stream._sequence, slot.live = 1, 0, True
+        for frame in _frames(FRAME_SEEDS[0]):
+            slots.play("5eat", frame, self._now)
+        assert slot.stream.packets
 
 
 class Dtls(Target[DtlsServer]):
@@ -286,6 +299,33 @@ FRAME_SEEDS = [
 ]
 
 
+class Vp8(Decoder):
+    """Payloads of a VP8 frame by a remote member, as the steps of a script; and the input as a
+    frame of our own, which comes apart and together again."""
+
+    name = "media.vp8"
+    bytes_max = 3_000
+
+    def make_seeds(self) -> Sequence[bytes]:
+        long = b"\x90\x80\x80\x05" + KEY_FRAME  # with a picture id of 15 bits
+        return [script(*vp8.pack(KEY_FRAME + bytes(1_200))), script(long, LATER_FRAME), LATER_FRAME]
+
+    def decode(self, data: bytes) -> object:
+        payloads = steps(data)
+        for payload in payloads:
+            size = vp8.descriptor_bytes(payload)
+            assert size is None or 1 <= size < len(payload)
+            assert not vp8.is_key(payload) or vp8.starts_frame(payload)
+        if data and vp8.unpack(vp8.pack(data)) != data:
+            raise BrokenPromise("a frame that does not come together again")
+        frame = vp8.unpack(payloads)
+        if frame is not None:
+            size_of = vp8.key_frame_size(frame)
+            assert size_of is None or min(size_of) > 0
+            assert len(frame) <= len(data)
+        return frame
+
+
 class ToPage(Target[Slots]):
     """Frames of a remote member on their way to the page."""
 
@@ -359,4 +399,4 @@ class Recording(Target[SimpleNamespace]):
         assert path.stat().st_size > 100
 
 
-TARGETS = (StunMessage, Rtp, Rtcp, Datagrams, Dtls, ToPage, Recording)
+TARGETS = (StunMessage, Rtp, Rtcp, Vp8, Datagrams, Dtls, ToPage, Recording)

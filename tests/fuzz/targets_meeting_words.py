@@ -304,7 +304,7 @@ _LOSSY = (Beacon,)
 class Statements(Decoder):
     """Everything that members tell each other; the first byte of the input says which."""
 
-    name = "meeting.statements"
+    name = "words.statements"
     refusals = (DecodeError,)
 
     def make_seeds(self) -> Sequence[bytes]:
@@ -322,7 +322,7 @@ class Statements(Decoder):
 class Items(Decoder):
     """An item of a council cell."""
 
-    name = "meeting.items"
+    name = "words.items"
     refusals = (DecodeError,)
 
     def make_seeds(self) -> Sequence[bytes]:
@@ -339,7 +339,7 @@ class Items(Decoder):
 class Names(Decoder):
     """A name that a member chose: cleaned once is clean, short, and never empty."""
 
-    name = "meeting.names"
+    name = "words.names"
     bytes_max = 400
     calls = (2_000, 60)
 

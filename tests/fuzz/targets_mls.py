@@ -271,7 +271,8 @@ class Outsider(_InGroup):
 
 
 class InsiderCommit(_InGroup):
-    """A commit by bob: its body is the input, frame, signature and seal are honest."""
+    """A commit by bob: the input is whether it is public, its confirmation tag and its body; frame,
+    signature and seal are honest."""
 
     name = "mls.insider_commit"
 
@@ -281,15 +282,19 @@ class InsiderCommit(_InGroup):
             body = decode_message(message)
             assert isinstance(body, PublicMessage)
             assert isinstance(body.content.body, Commit)
-            found.append(body.content.body.encode())
+            tag = codec.opaque(body.confirmation_tag or b"")
+            found.append(b"\1" + tag + body.content.body.encode())
         return found
 
     def feed(self, state: mls.Group, data: bytes) -> bool:
+        reader = codec.Reader(data)
         try:
-            commit = codec.decode(Commit.read, data)
+            public, tag = reader.u8() % 2 == 1, reader.opaque(64)
+            commit = Commit.read(reader)
+            reader.finish()
         except DecodeError:
             return False
-        return self.hear(state, self.insider.send(commit, public=len(data) % 2 == 0))
+        return self.hear(state, self.insider.send(commit, public=public, tag=tag))
 
 
 class InsiderProposal(_InGroup):
@@ -319,7 +324,7 @@ class InsiderContent(_InGroup):
     name = "mls.insider_content"
 
     def seeds(self) -> Sequence[bytes]:
-        commit = InsiderCommit().seeds()[1]
+        commit = InsiderCommit().seeds()[1][34:]
         kinds = {
             APPLICATION: codec.opaque(b"hello"),
             PROPOSAL: encode_proposal(self.parts.proposals[0]),

@@ -35,7 +35,7 @@ ROLL = Roll((Elector(SEATS[0], FOUNDER), *(Elector(seat, SEATS[1]) for seat in S
 class Rolls(Decoder):
     """The roll in the group context."""
 
-    name = "governance.roll"
+    name = "votes.roll"
     refusals = (DecodeError,)
 
     def make_seeds(self) -> Sequence[bytes]:
@@ -52,7 +52,7 @@ class Rolls(Decoder):
 class Motions(Decoder):
     """A signed motion."""
 
-    name = "governance.motion"
+    name = "votes.motion"
     refusals = (DecodeError,)
 
     def make_seeds(self) -> Sequence[bytes]:
@@ -69,7 +69,7 @@ class Motions(Decoder):
 class Ballots(Decoder):
     """A ballot."""
 
-    name = "governance.ballot"
+    name = "votes.ballot"
     refusals = (DecodeError,)
 
     def make_seeds(self) -> Sequence[bytes]:
@@ -86,7 +86,7 @@ class Ballots(Decoder):
 class Certificates(Decoder):
     """A certificate, and the roll that it makes out."""
 
-    name = "governance.certificate"
+    name = "votes.certificate"
     refusals = (DecodeError,)
 
     def make_seeds(self) -> Sequence[bytes]:

@@ -95,7 +95,7 @@ class Core(Target[SimpleNamespace]):
     """The relay's core: the steps of a script are one link's messages; another link, honest, has
     the same room open and must notice nothing but cells."""
 
-    name = "relay.core"
+    name = "wire.relay_core"
     bytes_max = 6_000
     calls = (4_000, 60)
     memory = (256 << 10, 64)
@@ -182,7 +182,7 @@ class Link(Target[LinkMachine]):
     """An agent's link: the steps of a script are what a hostile relay says. One message is refused
     with the event Rejected, and then changed nothing."""
 
-    name = "link.machine"
+    name = "wire.link"
     bytes_max = 6_000
     calls = (6_000, 60)
     memory = (256 << 10, 64)

@@ -13,19 +13,13 @@ from collections.abc import Callable
 import pytest
 
 from folkmoot import mls
-from folkmoot.mls import protection
 from folkmoot.mls.commit import Commit
-from folkmoot.mls.framing import (
-    PRIVATE_MESSAGE,
-    PUBLIC_MESSAGE,
-    FramedContent,
-    PublicMessage,
-    Sender,
-)
-from folkmoot.mls.message import decode_message, encode_message
+from folkmoot.mls.framing import PublicMessage
+from folkmoot.mls.message import decode_message
 from folkmoot.mls.proposals import read_proposal
 from folkmoot.mls.psk import PreSharedKeyID
 from folkmoot.wire import codec
+from fuzz.insider import Insider
 from unit.mls_groups import CUSTOM_EXTENSION, CUSTOM_PROPOSAL, World, disobedient, trio
 
 SUITE = mls.SUITE_X25519_AES128
@@ -74,8 +68,8 @@ def test_messages_that_were_changed_on_the_way(public: bool) -> None:
     package = world.bundle("dave").key_package
     sent = [
         bob.commit([mls.Add(package)], public=public, entropy=world.entropy).message,
-        bob.propose(mls.Remove(2), public=public, entropy=world.entropy),
         bob.seal(b"hello", entropy=world.entropy),
+        bob.propose(mls.Remove(2), public=public, entropy=world.entropy),
     ]
     for _ in range(ROUNDS):
         message = mutated(chance.choice(sent), chance)
@@ -146,31 +140,6 @@ def test_saved_states() -> None:
             mls.KeyPackageBundle.decode(mutated(bundle, chance))
 
 
-class Insider:
-    """Bob, who holds the group's secrets, and frames and signs whatever he likes."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.epoch = world.groups["bob"]._epoch
-
-    def send(self, body: mls.Proposal | Commit, public: bool) -> bytes:
-        epoch = self.epoch
-        sender = Sender.member(epoch.own_leaf)
-        content = FramedContent(epoch.context.group_id, epoch.context.epoch, sender, b"", body)
-        wire_format = PUBLIC_MESSAGE if public else PRIVATE_MESSAGE
-        suite, context = epoch.suite, epoch.context_bytes
-        signed = protection.sign(suite, wire_format, content, epoch.signer, context)
-        if isinstance(body, Commit):
-            signed = protection.with_confirmation_tag(signed, bytes(32))
-        if public:
-            key = epoch.secrets.membership_key
-            return encode_message(protection.protect_public(suite, signed, key, context))
-        secret = epoch.secrets.sender_data_secret
-        return encode_message(
-            protection.protect_private(suite, signed, secret, epoch.secret_tree, self.world.entropy)
-        )
-
-
 def _commit_of(message: bytes) -> Commit:
     body = decode_message(message)
     assert isinstance(body, PublicMessage)
@@ -192,7 +161,7 @@ def test_a_member_who_bends_commits() -> None:
     real = [
         _commit_of(bob.commit(one, public=True, entropy=world.entropy).message) for one in options
     ]
-    insider = Insider(world)
+    insider = Insider(bob, world.entropy, keeps_keys=False)
     sent = 0
     for _ in range(4 * ROUNDS):
         try:
@@ -228,7 +197,7 @@ def test_a_member_who_bends_proposals() -> None:
         mls.GroupContextExtensions([mls.RequiredCapabilities((CUSTOM_EXTENSION,)).extension()]),
         mls.Custom(CUSTOM_PROPOSAL, b"x"),
     ]
-    insider = Insider(world)
+    insider = Insider(bob, world.entropy, keeps_keys=False)
     taken = 0
     for _ in range(ROUNDS):
         proposal = chance.choice(real)

@@ -8,15 +8,28 @@ key schedule in both directions; vectors alone would only show that we can read.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from folkmoot import mls
+from folkmoot.mls import committing, protection
+from folkmoot.mls.commit import Commit
 from folkmoot.mls.crypto import suite_of
+from folkmoot.mls.epoch import next_context
+from folkmoot.mls.errors import Check
+from folkmoot.mls.framing import PublicMessage
+from folkmoot.mls.leaf_node import LeafContent
+from folkmoot.mls.message import decode_message
 from folkmoot.wire import codec
+from simulation.hostile_member import forge_leaf
+from unit.mls_groups import disobedient, refused
 
-davey = pytest.importorskip("davey", reason="install the extra [test] to meet OpenMLS")
+davey = pytest.importorskip(
+    "davey", reason="install the extra [test] to meet OpenMLS", exc_type=ImportError
+)
 
 SUITE = mls.SUITE_P256_AES128
 CHANNEL = 0x1122334455667788
@@ -43,6 +56,7 @@ class Meeting:
         self.theirs: dict[int, Any] = {}
         self.bundles: dict[int, mls.KeyPackageBundle] = {}
         self.users = 0
+        self.paths: set[tuple[str, bool]] = set()  # whose commits came with a path, and without
         self.leaving: list[int] = []  # whom the next commit removes
 
     def newcomer(self, foreign: bool) -> tuple[int, mls.Add]:
@@ -82,7 +96,12 @@ class Meeting:
         self, user: int, proposals: list[mls.Add | mls.Remove], joining: list[int]
     ) -> None:
         """One of ours commits by value, everybody follows, newcomers join."""
-        created = self.ours[user].commit(proposals, public=True, entropy=self.entropy)
+        # By turns with a path and, where the proposals need none, without.
+        force_path = not proposals or self.random.random() < 0.5
+        created = self.ours[user].commit(
+            proposals, public=True, force_path=force_path, entropy=self.entropy
+        )
+        self.note("ours", created.message)
         self.follow({user: created.staged}, created.message)
         for other, session in self.theirs.items():
             if other not in joining:
@@ -104,11 +123,18 @@ class Meeting:
                 answer = session.process_proposals(davey.ProposalsOperationType.append, data)
                 made = answer if other == user else made
         assert made is not None
+        self.note("theirs", made.commit)
         self.follow({}, made.commit)
         for other, session in self.theirs.items():
             if other not in joining:
                 session.process_commit(made.commit)
         self.join(joining, None if made.welcome is None else WELCOME + made.welcome)
+
+    def note(self, whose: str, message: bytes) -> None:
+        body = decode_message(message)
+        assert isinstance(body, PublicMessage)
+        assert isinstance(body.content.body, Commit)
+        self.paths.add((whose, body.content.body.path is not None))
 
     def follow(self, staged: dict[int, mls.Staged], message: bytes) -> None:
         for user, group in self.ours.items():
@@ -158,6 +184,7 @@ def test_we_create_and_they_follow() -> None:
     for user in list(meeting.ours):
         meeting.commit_ours(user, [], [])
         meeting.check()
+    assert meeting.paths == {("ours", True), ("ours", False)}
 
 
 def test_they_create_and_we_follow() -> None:
@@ -167,6 +194,10 @@ def test_they_create_and_we_follow() -> None:
         joining = [meeting.newcomer(foreign=False), meeting.newcomer(foreign=True)]
         meeting.commit_theirs(first, [add for _, add in joining], [user for user, _ in joining])
         meeting.check()
+    meeting.leaving = [meeting.users]
+    meeting.commit_theirs(first, [mls.Remove(meeting.leaf(meeting.users))], [])
+    meeting.check()
+    assert ("theirs", True) in meeting.paths
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -192,3 +223,140 @@ def test_any_order(seed: int) -> None:
         act = meeting.commit_theirs if foreign_turn else meeting.commit_ours
         act(committer, proposals, joining)
         meeting.check()
+    assert {("ours", True), ("theirs", True)} <= meeting.paths
+
+
+def test_what_was_bent_on_its_way_is_refused_by_both() -> None:
+    """A bit turned anywhere in a commit of either: nobody follows, and all follow the right one."""
+    meeting = Meeting(3)
+    meeting.begin_ours()
+    joining = [meeting.newcomer(foreign=True), meeting.newcomer(foreign=False)]
+    meeting.commit_ours(1, [add for _, add in joining], [user for user, _ in joining])
+    founder, other, session = meeting.ours[1], meeting.ours[3], meeting.theirs[2]
+    created = founder.commit(public=True, entropy=meeting.entropy)
+    _, add = meeting.newcomer(foreign=False)
+    data = meeting.propose([add], founder.epoch)
+    theirs = session.process_proposals(davey.ProposalsOperationType.append, data).commit
+    for message, receives in (
+        (created.message, (other.stage, session.process_commit)),
+        (theirs, (founder.stage, other.stage)),
+    ):
+        for place in range(0, len(message), 23):
+            bent = bytearray(message)
+            bent[place] ^= 1 << place % 8
+            for receive in receives:
+                with pytest.raises(Exception):  # noqa: B017, PT011 - theirs has no type of its own
+                    receive(bytes(bent))
+    meeting.follow({1: created.staged}, created.message)
+    session.process_commit(created.message)
+    meeting.check()
+
+
+Forge = Callable[[pytest.MonkeyPatch], None]
+
+
+def _leaf(change: Callable[[LeafContent], LeafContent]) -> Forge:
+    return lambda patch: forge_leaf(patch, change)
+
+
+def _leaf_of_another(patch: pytest.MonkeyPatch) -> None:
+    forge_leaf(patch, lambda content: content, b"k" * 32)
+
+
+def _parent_hash(patch: pytest.MonkeyPatch) -> None:
+    honest = LeafContent.sign_for_commit
+
+    def forged(self: LeafContent, parent_hash: bytes, *rest: Any) -> Any:
+        return honest(self, bytes(len(parent_hash)), *rest)
+
+    patch.setattr(LeafContent, "sign_for_commit", forged)
+
+
+def _confirmation_tag(patch: pytest.MonkeyPatch) -> None:
+    honest = protection.with_confirmation_tag
+    patch.setattr(protection, "with_confirmation_tag", lambda one, _: honest(one, bytes(32)))
+
+
+def _membership_tag(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(protection, "_membership_tag", lambda *_: bytes(32))
+
+
+def _signature(patch: pytest.MonkeyPatch) -> None:
+    honest, key = protection.sign, suite_of(SUITE).load_signature_private(b"k" * 32)
+    patch.setattr(
+        protection,
+        "sign",
+        lambda suite, form, content, _, context: honest(suite, form, content, key, context),
+    )
+
+
+def _secrets(patch: pytest.MonkeyPatch) -> None:
+    """Path secrets under another context than that of the epoch to come."""
+    patch.setattr(
+        committing,
+        "next_context",
+        lambda before, change, _: next_context(before, change, bytes(32)),
+    )
+
+
+ENTROPY = random.Random(5).randbytes
+
+
+def _package() -> mls.Add:
+    """A fresh key package of one and the same client."""
+    bundle = mls.create_key_package(SUITE, _identity(77), ENTROPY, signature_private=b"k" * 32)
+    return mls.Add(bundle.key_package)
+
+
+FORGED: list[tuple[Check, Forge, list[mls.Proposal]]] = [
+    (Check.LEAF_SIGNATURE, _leaf_of_another, []),
+    (Check.PATH_PARENT_HASH, _parent_hash, []),
+    (Check.CONFIRMATION_TAG, _confirmation_tag, []),
+    (Check.MEMBERSHIP_TAG, _membership_tag, []),
+    (Check.SIGNATURE, _signature, []),
+    (Check.HPKE_OPEN, _secrets, []),
+    # Not two equal Removes (check 230): OpenMLS takes equal proposals for one, and goes along.
+    (Check.LIST_ADD_TWICE, lambda _: None, [_package(), _package()]),
+    (
+        Check.LIST_EXTENSIONS_TWICE,
+        lambda _: None,
+        [
+            mls.GroupContextExtensions([]),
+            mls.GroupContextExtensions([mls.RequiredCapabilities().extension()]),
+        ],
+    ),
+    (Check.COMMIT_OWN_REMOVE, lambda _: None, [mls.Remove(0)]),
+    (Check.REMOVE_BLANK, lambda _: None, [mls.Remove(5)]),
+    (Check.LIST_EXTERNAL_INIT, lambda _: None, [mls.ExternalInit(bytes(65))]),
+    (
+        Check.LEAF_EXTENSIONS,
+        _leaf(lambda content: replace(content, extensions=(mls.Extension(0xF00F, b""),))),
+        [],
+    ),
+    (
+        Check.LEAF_CREDENTIAL,
+        _leaf(
+            lambda content: replace(
+                content, capabilities=replace(content.capabilities, credentials=(2,))
+            )
+        ),
+        [],
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "forge", "proposals"), FORGED)
+def test_what_we_refuse_they_refuse(check: Check, forge: Forge, proposals: list[Any]) -> None:
+    """A commit by a member without scruples: our check refuses it, and OpenMLS has one too."""
+    meeting = Meeting(4)
+    meeting.begin_ours()
+    joining = [meeting.newcomer(foreign=one) for one in (True, False, False, False)]
+    meeting.commit_ours(1, [add for _, add in joining], [user for user, _ in joining])
+    with disobedient(), pytest.MonkeyPatch.context() as patch:
+        forge(patch)
+        forged = meeting.ours[1].commit(proposals, public=True, entropy=meeting.entropy).message
+    refused(check, meeting.ours[3].stage, forged)
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        meeting.theirs[2].process_commit(forged)
+    meeting.commit_ours(1, [], [])
+    meeting.check()

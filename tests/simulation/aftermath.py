@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from folkmoot.meeting import events
+from folkmoot.meeting.inside import Inside
+from folkmoot.meeting.steps import Candidate
 from simulation.invariants import Facts, Invariants, Said, Violation
 from simulation.meeting_world import Member, World, agreed
 from simulation.watch import EpochWatch
 
 HEALED_WITHIN_S = 60.0
-QUIET_FOR_S = 12.0
+QUIET_FOR_S = 11.0
 DELIVERED_WITHIN_S = 20.0
 OUTBOX_BYTES_QUIET = 2048
 COUNCIL_PER_S = 8  # cells of each member, up to twelve members
@@ -86,7 +88,7 @@ class Aftermath:
                 return f"{one.name} is not well"
             if not all(room.is_open for link in one.links.values() for room in link.rooms.values()):
                 return f"{one.name} has rooms that are not open"
-            if inside.epochs.pending.plan(inside.epochs.current) or inside.epochs._candidates:
+            if inside.epochs.pending.plan(inside.epochs.current) or self._open_candidates(inside):
                 return f"{one.name} has something to commit"
         seats = {view.seat for view in staying[0].meeting.roster(now)}
         if missing := {one.meeting.seat for one in staying} - seats:
@@ -94,6 +96,12 @@ class Aftermath:
         if kept := seats & self.gone():
             return f"{len(kept)} seats of those who were told that they are out"
         return ""
+
+    def _open_candidates(self, inside: Inside) -> list[Candidate]:
+        """Commits that may still count. Those of an insider that nobody names (two on one parent,
+        one from the future) stay to be seen as void until the next commit, and harm nobody."""
+        found = inside.epochs._candidates.values()
+        return [one for one in found if one.committer not in self.facts.insiders]
 
     # -- afterwards
 
@@ -166,7 +174,7 @@ class Aftermath:
                 raise Violation("quiet", f"{one.name} has {inside.council._outbox.size} B waiting")
             if inside.entrance.lane._outbox.size:
                 raise Violation("quiet", f"{one.name} speaks at the door")
-            if len(list(inside.epochs.states())) > 1:
+            if inside.epochs.kept or self._open_candidates(inside):
                 raise Violation("quiet", f"{one.name} still hears other epochs")
         for relay in world.sim_relays:
             if relay.up and any(room.queued > 64 for room in relay.core._rooms.values()):

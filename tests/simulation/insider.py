@@ -34,6 +34,7 @@ class Insider:
         self.who = who
         self.chance = chance
         self.hostile = Hostile(world, who)
+        self.waiting: list[int] = []  # attacks that it has not tried yet
         self.farewells: dict[bytes, Farewell] = {}  # once said, of leaves that may be gone
 
     def attack(self, others: list[Member], facts: Facts) -> bool:
@@ -51,7 +52,9 @@ class Insider:
             self._from_the_future,
             self._speak_as,
         )
-        attack = self.chance.choice(attacks)
+        if not self.waiting:
+            self.waiting = self.chance.sample(range(len(attacks)), len(attacks))
+        attack = attacks[self.waiting.pop()]
         self.world.note("step", attack.__name__, victim.name.encode())
         done = attack(victim)
         self.world._pump(self.who)

@@ -14,22 +14,22 @@ from folkmoot import mls
 from folkmoot.cells import council
 from folkmoot.meeting import events
 from folkmoot.meeting.epoch_state import EpochState
-from folkmoot.meeting.epochs import PARENT_KEPT_S
+from folkmoot.meeting.epochs import PARENT_KEPT_S, TICK_AHEAD_S
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.presence import AWAY_AFTER_S
 from folkmoot.meeting.records import Content
-from folkmoot.meeting.rooms import VOICE
 from folkmoot.meeting.save import Saved
 from folkmoot.meeting.secrets import STEPS_AHEAD_MAX, step
 from folkmoot.wire import codec
-from simulation.meeting_world import Member, World
-from simulation.watch import Epoch, EpochWatch
+from simulation.meeting_world import WALL_S, Member, World
+from simulation.watch import Epoch, EpochWatch, Settled
 
 STEPS_AHEAD = 48  # further than any member looks
 ERASED_AFTER_S = PARENT_KEPT_S + 2.0  # a machine wakes every 125 ms at least; links may hold it up
 SAVED_WITHIN_S = 1.0
+CLOCKS_WRONG_S = 20.0  # by more no clock of a story is wrong
 CALM_AFTER_S = 8.0  # presence is judged by the last 3 s, rounds by the last 6
-STALE_BEACONS_S = AWAY_AFTER_S + 5.0  # what a relay may hold a beacon back, in these stories
+STALE_BEACONS_S = AWAY_AFTER_S + 7.0  # what a relay may hold a beacon back, in these stories
 
 
 class Violation(AssertionError):
@@ -62,8 +62,9 @@ class Facts:
     spoken: dict[bytes, bytes] = field(default_factory=dict)  # a voice payload: whose it is
     disturbed_at: float = 0.0
     disturbing: int = 0  # lines cut or hung, agents dead and not back
-    died_at: dict[bytes, float] = field(default_factory=dict)
+    silent_since: dict[bytes, float] = field(default_factory=dict)  # dead, or without a line
     hostile_relays: bool = False
+    wrong_clocks: bool = False
 
 
 @dataclass
@@ -80,6 +81,7 @@ class Invariants:
     _kept_since: dict[tuple[int, bytes], float] = field(default_factory=dict)
     _heard_chat: dict[int, Counter[str]] = field(default_factory=dict)
     _heard_voice: dict[int, set[bytes]] = field(default_factory=dict)
+    _first_told: dict[str, float] = field(default_factory=dict)
     _settled_seen: int = 0
     _children: dict[bytes, dict[bytes, float]] = field(default_factory=dict)
     _looked: int = 0
@@ -113,8 +115,17 @@ class Invariants:
             raise Violation("chat once", f"{member.name} read {event.text!r} twice")
         seat = member.meeting.seat
         sealed = [self.watch.epochs[one] for one in self.watch.chats.get(event.text, ())]
-        if event.seat != seat and not any(seat in one.seats for one in sealed):
+        if event.seat == seat:
+            return
+        if not any(seat in one.seats for one in sealed):
             raise Violation("past and future closed", f"{member.name} read {event.text!r}")
+        first_told = self._first_told.setdefault(event.text, self.world.now)
+        if self.facts.wrong_clocks:
+            return  # what is later is judged by clocks
+        came = [one.made_at for one in self.watch.epochs.values() if seat in one.seats]
+        # What nobody had heard before may be said anew; and clocks are read in whole seconds.
+        if said.at + 1 < min(came) and first_told < min(came):
+            raise Violation("past and future closed", f"{member.name} read of before it came")
 
     def _told_voice(self, member: Member, event: events.FrameReceived) -> None:
         payload = event.frame.payloads[0]
@@ -149,6 +160,7 @@ class Invariants:
                 raise Violation("no removal", f"{len(out)} seats are gone that did not leave")
             if (ghosts := after - facts.people) or (ghosts := after & facts.unwanted):
                 raise Violation("no ghosts", f"{len(ghosts)} seats that nobody let in")
+            self._check_time(one)
             children = self._children.setdefault(one.parent, {})
             children.setdefault(one.child, one.at)
             if len(children) > 1 and one.seat not in facts.insiders:
@@ -157,6 +169,14 @@ class Invariants:
                 self.conditions["sides settled apart"] += one.child not in self.lost_branches
                 self.lost_branches.add(one.child)
         self._settled_seen = len(watch.settled)
+
+    def _check_time(self, one: Settled) -> None:
+        """Nobody can set the meeting's time far ahead: all later commits would be bound by it."""
+        parent, child = (self.watch.epochs[name].secrets.tick for name in (one.parent, one.child))
+        if child > max(parent, WALL_S + one.at + TICK_AHEAD_S + CLOCKS_WRONG_S):
+            if self._calm_at(one.at):
+                raise Violation("true times", f"a commit {child - WALL_S - one.at:.0f} s ahead")
+            self.conditions["a commit from the future was settled"] += 1
 
     def _calm_at(self, at: float) -> bool:
         """Whether nothing had happened to anybody's line or agent for a while."""
@@ -174,9 +194,9 @@ class Invariants:
                 raise Violation("past and future closed", f"{member.name} holds a foreign epoch")
         self._check_erased(member, inside, states)
         for other in inside.presence.members.values():
-            died_at = self.facts.died_at.get(other.seat)
-            if died_at is not None and now - died_at > STALE_BEACONS_S and other.here(now):
-                raise Violation("away is shown", f"{member.name} sees one who died long ago")
+            since = self.facts.silent_since.get(other.seat)
+            if since is not None and now - since > STALE_BEACONS_S and other.here(now):
+                raise Violation("away is shown", f"{member.name} sees one who is away for long")
 
     def _check_erased(self, member: Member, inside: Inside, states: list[EpochState]) -> None:
         """Old keys are gone 10 s after the next epoch settled: in memory and on disk."""
@@ -274,6 +294,3 @@ class Invariants:
         except mls.MlsError:
             return False
         return True
-
-
-VOICE_LANE = VOICE

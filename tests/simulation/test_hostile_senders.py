@@ -10,14 +10,27 @@ from dataclasses import replace
 
 import pytest
 
-from folkmoot.cells import authorship, picture_format
+from folkmoot import mls
+from folkmoot.cells import authorship, picture_format, reliable
 from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 from folkmoot.cells.media import VOICE
 from folkmoot.cells.playable import Fault, fault_of
+from folkmoot.governance.evidence import CommitEvidence
+from folkmoot.meeting import epochs as epochs_module
 from folkmoot.meeting import events
 from folkmoot.meeting.chat import MESSAGES_BURST, MESSAGES_PER_S
+from folkmoot.meeting.hearing import REFUSALS_BURST, REFUSALS_PER_S, WATCH_AGAIN_S
 from folkmoot.meeting.media import KEY_FRAMES_BURST, KEY_FRAMES_PER_S
-from folkmoot.meeting.records import ItemKind, KeyFrameWanted, sign_statement
+from folkmoot.meeting.orphans import ORPHANS_BYTES_MAX, ORPHANS_MAX
+from folkmoot.meeting.records import (
+    Handshake,
+    ItemKind,
+    KeyFrameWanted,
+    RecordKind,
+    item,
+    sign_statement,
+)
+from folkmoot.meeting.secrets import EXTENSION_TYPE
 from folkmoot.wire.labels import Sign
 from simulation.hostile_member import Hostile
 from simulation.meeting_world import Member, World, agreed
@@ -259,3 +272,131 @@ def test_a_beacon_of_an_absurd_time_is_its_sender_s_loss_alone(at_ms: int) -> No
     scene.world.run(12)
     scene.goes_on()
     assert not scene.bob.meeting._inside.quiet  # type: ignore[union-attr]
+
+
+def flood_log(scene: Scene, seconds: float, record: Callable[[int], bytes]) -> None:
+    """As many records as a member's own pace carries: some twenty in each of its cells."""
+    outbox = scene.mallory.inside.council._outbox
+
+    def push(number: int) -> None:
+        for place in range(20):
+            outbox.push(item(ItemKind.LOGGED, record(20 * number + place)), urgent=True)
+
+    scene.every(0.1, seconds, push)
+
+
+def test_a_log_filled_up_keeps_nobody_out_and_silences_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With records of the future at that: beside them all that others say is old."""
+    monkeypatch.setattr(reliable, "RECORDS_MAX", 300)
+    scene = Scene()
+
+    def record(number: int) -> bytes:
+        kind = RecordKind.HANDSHAKE if number % 2 else RecordKind.CONTENT
+        return reliable.encode_record(scene.mallory.tick + 500, kind, number.to_bytes(30, "big"))
+
+    flood_log(scene, 30, record)
+    scene.world.run(15)
+    log = scene.bob.meeting._inside.council.log  # type: ignore[union-attr]
+    assert len(log) == 300
+    say(scene.world, scene.ann, "in the middle of it")
+    scene.world.run_until(lambda: "in the middle of it" in texts(scene.bob), 10)
+    cy = scene.world.join("Cy", scene.ann.meeting.invite_text())
+    scene.world.run_until(lambda: agreed([scene.ann, scene.bob, cy]), 20)
+    scene.goes_on()
+
+
+def test_commits_that_are_none_are_not_read_out_one_by_one() -> None:
+    scene = Scene()
+    random = scene.world.random
+
+    def record(number: int) -> bytes:
+        parent = scene.mallory.state.authenticator
+        handshake = Handshake(parent, random.randbytes(8), b"")
+        return reliable.encode_record(scene.mallory.tick, RecordKind.HANDSHAKE, handshake.encode())
+
+    before = len(scene.bob.of(events.Refused))
+    flood_log(scene, 6, record)
+    scene.world.run(10)
+    told = len(scene.bob.of(events.Refused)) - before
+    assert 1 <= told <= REFUSALS_BURST + 10 * REFUSALS_PER_S
+    scene.goes_on()
+
+
+def test_commits_without_a_parent_are_bounded_and_the_newest_wait() -> None:
+    """A member that hears a commit before its parent has room for it whatever came before."""
+    scene = Scene()
+    epochs = scene.bob.meeting._inside.epochs  # type: ignore[union-attr]
+    for number in range(2 * ORPHANS_MAX):
+        parent = number.to_bytes(32, "big")
+        epochs.receive_handshake(Handshake(parent, bytes(60_000), b""), scene.world.now)
+    assert len(epochs._orphans) <= ORPHANS_MAX
+    held = [one for siblings in epochs._orphans.values() for one in siblings]
+    assert sum(len(one.message) for one in held) <= ORPHANS_BYTES_MAX
+    assert (2 * ORPHANS_MAX - 1).to_bytes(32, "big") in epochs._orphans
+    # A commit heard before its parent, from the others: they are two commits ahead of Bob.
+    world = scene.world
+    world.set_link(scene.bob, False)
+    first = world.join("Cy", scene.ann.meeting.invite_text())
+    world.run_until(lambda: agreed([scene.ann, scene.mal, first]), 30)
+    second = world.join("Dee", scene.ann.meeting.invite_text())
+    world.run_until(lambda: agreed([scene.ann, scene.mal, first, second]), 30)
+    way = list(scene.ann.meeting._inside.laggards._path)[-2:]  # type: ignore[union-attr]
+    for _, handshake in reversed(way):
+        epochs.receive_handshake(handshake, world.now)
+    assert {one.parent for one in epochs._candidates.values()} == {parent for parent, _ in way}
+
+
+def test_a_chain_of_commits_on_one_that_is_void_keeps_nobody_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two commits of one member on one parent are void, and so is all that follows them."""
+    monkeypatch.setattr(epochs_module, "CHAIN_MAX", 16)
+    scene = Scene()
+    world, state = scene.world, scene.mallory.state
+    seat = scene.mal.meeting.seat
+    secrets = state.secrets.before_commit(scene.mallory.tick, seat, False)
+
+    def commit(group: mls.Group) -> mls.Group:
+        created = group.commit(
+            [],
+            authenticated_data=CommitEvidence(scene.mallory.tick, ()).encode(),
+            tree_extension=False,
+            group_info_extensions=[mls.Extension(EXTENSION_TYPE, secrets.encode())],
+            entropy=world.entropy,
+        )
+        handshake = Handshake(group.epoch_authenticator, created.message, b"")
+        scene.mallory.publish(RecordKind.HANDSHAKE, handshake.encode())
+        assert created.staged.group is not None
+        return created.staged.group
+
+    commit(state.group)
+    group = commit(state.group)
+    world.run(3)
+    for _ in range(20):
+        group = commit(group)
+    world.run(15)
+    cy = world.join("Cy", scene.ann.meeting.invite_text())
+    world.run_until(lambda: agreed([scene.ann, scene.bob, cy]), 30)
+    scene.goes_on()
+
+
+def test_a_camera_that_goes_on_and_off_all_the_time_opens_few_rooms() -> None:
+    scene = Scene()
+    rooms = scene.bob.meeting._context.rooms
+    before = rooms._next_handle
+    scene.every(
+        0.1,
+        20,
+        lambda n: scene.mal.meeting.show(MediaKind.CAMERA, n % 2 == 0, scene.world.now),
+    )
+    scene.world.run(21)
+    assert 1 <= rooms._next_handle - before <= 20 / WATCH_AGAIN_S + 2
+    # Who stays on is watched within seconds.
+    scene.world.do(scene.mal, lambda m: m.show(MediaKind.CAMERA, True, scene.world.now))
+    scene.world.run(5)
+    assert (scene.mal.meeting.seat, MediaKind.CAMERA) in set(
+        scene.bob.meeting._inside.media.watched()  # type: ignore[union-attr]
+    )
+    scene.goes_on()

@@ -357,3 +357,52 @@ def test_one_who_is_heard_before_its_commit_settled_is_not_heard_twice() -> None
         heard = [event.frame.payloads[0][1] for event in one.of(events.FrameReceived)]
         assert len(heard) > 50
         assert len(heard) == len(set(heard))
+
+
+def test_one_who_left_is_not_let_in_again_by_one_who_was_away() -> None:
+    """The admission of who left is good for a minute, and who comes back hears it as news: it
+    would seat somebody who is not there, for ever."""
+    world = World(20)
+    ann, bob, cy, dee = meet(world, "Ann", "Bob", "Cy", "Dee")
+    world.kill(ann)
+    world.run(0.5)
+    world.do(dee, lambda m: m.leave(world.now))
+    world.run(5)
+    again = world.restart(ann)
+    world.run_until(lambda: agreed([again, bob, cy]), 20)
+    world.run(12)
+    for one in (again, bob, cy):
+        assert {view.name for view in one.meeting.roster(world.now)} == {"Ann", "Bob", "Cy"}
+
+
+def test_one_whose_line_hangs_settles_nothing_alone() -> None:
+    """Nothing tells it that its line hangs but that its own cells do not come back; before the
+    link is given up everybody seems absent."""
+    world = World(21)
+    ann, bob, cy = meet(world, "Ann", "Bob", "Cy")
+    ann.admits = bob.admits = cy.admits = False
+    dee = world.join("Dee", ann.meeting.invite_text())
+    world.run_until(lambda: bool(bob.meeting.knocks()), 10)
+    world.hang(bob, True)
+    epoch = bob.meeting.epoch
+    knock = bob.meeting.knocks()[0].knock
+    world.do(bob, lambda m: m.admit(knock, world.now))
+    world.run(5.5)
+    assert bob.meeting.epoch == epoch
+    world.hang(bob, False)
+    world.run_until(lambda: agreed([ann, bob, cy, dee]), 20)
+    assert ann.meeting.epoch == epoch + 1
+
+
+def test_a_meeting_goes_on_after_a_commit_from_the_future() -> None:
+    """If one is settled in spite of all, what follows it is as far ahead, and each would name
+    nobody's commit but its own."""
+    world = World(22)
+    ann, bob = meet(world, "Ann", "Bob")
+    for one in (ann, bob):
+        inside = one.meeting._inside
+        assert inside is not None
+        current = inside.epochs.current
+        current.secrets = replace(current.secrets, tick=current.secrets.tick + 3600)
+    cy = world.join("Cy", ann.meeting.invite_text())
+    world.run_until(lambda: agreed([ann, bob, cy]), 20)

@@ -7,79 +7,31 @@ while agents are killed at awkward moments; and the watch is shown to see a stat
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from folkmoot import mls
-from folkmoot.cells import council
-from folkmoot.cells.media import VOICE, LaneId, MediaKeys
+from folkmoot.cells.media import VOICE, MediaKeys
 from folkmoot.meeting import events
 from folkmoot.meeting.save import Saved
-from folkmoot.mls.hpke import Aead
-from folkmoot.mls.secret_tree import MessageKey, Ratchet, SecretTree
 from simulation.meeting_world import Member, World, agreed
+from simulation.patches import Patches
 from simulation.test_meeting import meet, say, speak, texts
+from simulation.watch import Watch
 
 # How long after it was started again an agent is killed once more, in seconds: before its link is
 # up, before it is let in again, around the commit that does it, and when it speaks as before.
 LIVES_S = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0, 1.5, 3.0, 8.0)
 
 
-@dataclass
-class Watch:
-    """What was sealed, under which key and number. The same bytes again are no second use."""
-
-    used: dict[tuple[Any, ...], object] = field(default_factory=dict)
-    twice: list[tuple[Any, ...]] = field(default_factory=list)
-    messages: int = 0
-
-    def note(self, key: tuple[Any, ...], content: object) -> None:
-        if self.used.setdefault(key, content) != content:
-            self.twice.append(key)
-
-    def count(self, kind: str) -> int:
-        return sum(key[0] == kind for key in self.used)
-
-
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+def watch() -> Iterator[Watch]:
     """Watches every seal of every member; all members live in this process."""
-    watch = Watch()
-    media, take = MediaKeys.seal, SecretTree.next
-    aead, cell = Aead.seal, council.seal
-
-    def seal_media(
-        self: MediaKeys, lane: LaneId, leaf: int, counter: int, plaintext: bytes
-    ) -> bytes:
-        # SFrame's key and nonce follow from these four.
-        watch.note(("media", self._copy_key, lane, leaf, counter), plaintext)
-        return media(self, lane, leaf, counter, plaintext)
-
-    def take_message_key(self: SecretTree, leaf: int, kind: Ratchet) -> MessageKey:
-        # The generation's own key and nonce: the four random bytes over the nonce (RFC 9420 §6.3.1)
-        # are a net, and must not be needed. No two messages may take the same, whatever they say.
-        key = take(self, leaf, kind)
-        watch.messages += 1
-        watch.note(("message", key.key, key.nonce), watch.messages)
-        return key
-
-    def seal_aead(self: Aead, key: bytes, nonce: bytes, aad: bytes, plaintext: bytes) -> bytes:
-        watch.note(("aead", key, nonce), (aad, plaintext))
-        return aead(self, key, nonce, aad, plaintext)
-
-    def seal_council(secret: bytes, plaintext: bytes, entropy: Callable[[int], bytes]) -> bytes:
-        sealed = cell(secret, plaintext, entropy)
-        watch.note(("council", secret, sealed[: council.SALT_BYTES]), plaintext)
-        return sealed
-
-    monkeypatch.setattr(MediaKeys, "seal", seal_media)
-    monkeypatch.setattr(SecretTree, "next", take_message_key)
-    monkeypatch.setattr(Aead, "seal", seal_aead)
-    monkeypatch.setattr(council, "seal", seal_council)
-    return watch
+    with Patches() as patches:
+        watch = Watch()
+        watch.install(patches)
+        yield watch
 
 
 def _back(world: World, member: Member, others: list[Member]) -> None:

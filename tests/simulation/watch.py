@@ -93,6 +93,7 @@ class Epoch:
     extensions: tuple[tuple[int, bytes], ...]
     secrets: MeetingSecrets
     base_key: bytes
+    made_at: float = 0.0  # when its committer made it
     parent: bytes | None = None
     settled_at: float | None = None  # first, by anybody
     sealed: bool = False
@@ -121,6 +122,7 @@ class Settled:
 class EpochWatch(Watch):
     """Also every epoch, what was sealed in it, and who settled it when."""
 
+    clock: Callable[[], float] = lambda: 0.0
     epochs: dict[bytes, Epoch] = field(default_factory=dict)
     differing: list[bytes] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
@@ -206,6 +208,7 @@ class EpochWatch(Watch):
             extensions,
             state.secrets,
             state.base_key,
+            self.clock(),
         )
         known = self.epochs.setdefault(state.authenticator, epoch)
         if known is epoch:

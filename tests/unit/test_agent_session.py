@@ -173,6 +173,24 @@ def test_a_full_disk_is_a_problem_said_once_and_the_meeting_goes_on() -> None:
     staged(act)
 
 
+def test_what_a_newcomer_knows_of_the_door_stays_in_the_snapshot() -> None:
+    def act(stage: Stage) -> None:
+        stage.start()
+        door = {"heard": False, "declined": "", "rules": []}
+        assert stage.session.snapshot()["door"] == door
+        stage.tell(events.Waiting(1))
+        stage.tell(events.Refused("chat", "not about the door"))
+        assert stage.session.snapshot()["door"] == {**door, "heard": True}
+        stage.tell(events.Refused("admission", "Somebody inside said no."))
+        stage.tell(events.CharterDiffers(("Other rules.",)))
+        told = {"heard": True, "declined": "Somebody inside said no.", "rules": ["Other rules."]}
+        assert stage.session.snapshot()["door"] == told
+        stage.session.do({"do": "accept_charter"})
+        assert stage.session.snapshot()["door"]["rules"] == []
+
+    staged(act)
+
+
 def test_what_cannot_be_done_is_refused_with_a_sentence() -> None:
     def act(stage: Stage) -> None:
         stage.start()

@@ -198,3 +198,19 @@ def test_our_own_mistakes() -> None:
         fragment(record(1118))
     with pytest.raises(UsageError):
         fragment(bytes(5 << 20))
+
+
+def test_repeats_that_wait_make_room_for_what_is_new() -> None:
+    outbox = Outbox(bytes_max=10_000)
+    while outbox.push(b"repeat" * 100):
+        pass
+    assert outbox.push(b"new" * 1000, urgent=True)
+    assert outbox.size <= 10_000
+    # New things do not push each other out.
+    while outbox.push(b"news" * 200, urgent=True):
+        pass
+    assert not outbox.push(b"news" * 200, urgent=True)
+    inbox, heard = Inbox(65_536), []
+    while outbox.size:
+        heard += inbox.receive(outbox.next_plaintext(), 0.0)
+    assert heard[0] == b"new" * 1000

@@ -78,9 +78,30 @@ def test_a_full_log_keeps_the_newest_ticks_at_everybody(monkeypatch: pytest.Monk
         logs.append(list(log.records()))
     assert logs == [items[150:]] * 3
     assert log.size == sum(map(len, items[150:]))
+    # One that there is no room for is still read, once.
+    assert log.add(made(500, TICK - 400), WALL)
     assert not log.add(made(500, TICK - 400), WALL)
+    assert list(log.records()) == items[150:]
     assert log.add(made(501, TICK), WALL)
     assert len(log) == 50
+
+
+def test_records_of_the_future_go_first_from_a_full_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one member fills it with them, and whatever others say is too old to be kept."""
+    monkeypatch.setattr(reliable, "RECORDS_MAX", 50)
+    log = RecordLog()
+    for number in range(500):
+        assert log.add(made(number, TICK + reliable.AHEAD_S - number % 400), WALL)
+    for number in range(40):
+        assert log.add(made(1000 + number, TICK + number % 5), WALL)
+        log.add(made(2000 + number, TICK + reliable.AHEAD_S), WALL)
+    kept = set(log.records())
+    assert {made(1000 + number, TICK + number % 5) for number in range(40)} <= kept
+    assert len(kept) == 50
+    # An honest clock that is half a minute off is not the future.
+    for number in range(50):
+        assert log.add(made(3000 + number, TICK + 30), WALL)
+    assert sum(made(3000 + number, TICK + 30) in set(log.records()) for number in range(50)) == 50
 
 
 def test_bytes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

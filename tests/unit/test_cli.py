@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -137,3 +139,29 @@ def test_version_and_examples() -> None:
         result = call(command, "--help")
         assert result.exit_code == 0
         assert "Examples:" in result.stdout
+
+
+@pytest.mark.parametrize("given", [WORD, f"{WORD}\n", f"  {WORD}\r\nwhat follows is not read"])
+def test_an_invite_is_read_from_standard_input(given: str) -> None:
+    """Where other users of the machine cannot read it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "folkmoot.agent.cli", "inspect", "-", "--json"],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["invite"] == WORD
+
+
+def test_an_endless_line_is_no_invite() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "folkmoot.agent.cli", "join", "-", "--headless"],
+        input="folkmoot:" + "a" * 100_000,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr) < 1000

@@ -37,11 +37,12 @@ from folkmoot.meeting.entrance import (
 )
 from folkmoot.meeting.epochs import Epochs
 from folkmoot.meeting.events import Knocked, KnockGone
+from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.invite import door_cell_secret
 from folkmoot.meeting.laggards import Laggards
 from folkmoot.meeting.rooms import DOOR, Wanted
 from folkmoot.wire.lanes import Direction
-from unit.meeting_parts import GROUP, People, seat_of
+from unit.meeting_parts import GROUP, People, key_of, seat_of
 
 NOW = 100.0
 ANSWER = b"a" * 32
@@ -68,8 +69,11 @@ class Door:
             self.context.rooms.changed(action.room, True)
         self._inbox = Inbox(1 << 20)
 
-    def knock(self, name: str, claim: Claim | None = None, bits: int = WORK_BITS_MIN) -> bytes:
-        bundle = self.people.bundle(name)
+    def knock(
+        self, name: str, claim: Claim | None = None, bits: int = WORK_BITS_MIN, key: str = ""
+    ) -> bytes:
+        """`key`: whose it is, if not that of `name`."""
+        bundle = make_key_package(seat_of(name), key_of(key or name), self.people.entropy)
         knock = Knock(bundle.key_package, name, public_of(ANSWER), b"c" * 32, claim)
         return seal_knock(knock, self.entrance.door_key, GROUP, bits, self.people.entropy)
 
@@ -215,6 +219,26 @@ def test_a_crowd_pushes_out_those_of_least_work(
     assert len(door.entrance.waiting()) == KNOCKS_MAX
 
 
+def test_who_finds_no_place_in_a_crowd_is_told_what_one_costs(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The work that the door asks for is no place yet: others may have done more than that."""
+    flood(door, KNOCKS_MAX, NOW, monkeypatch)
+    callers = list(door.entrance._callers.values())
+    door.entrance.bits = WORK_BITS_MIN
+    message = door.knock("cleo")
+    done = work_of(message[1:])  # what the door asks, or by luck more
+    for one in callers:
+        one.work = done + 1
+    door.said(NOW)
+    door.hear(message, NOW + 2)
+    assert encode_notice(min(done + 2, WORK_BITS_MAX)) in door.said(NOW + 2)
+    for one in callers:
+        one.work = 40
+    door.hear(message, NOW + 4)
+    assert encode_notice(WORK_BITS_MAX) in door.said(NOW + 4)
+
+
 def test_of_one_seat_the_newest_knock_stays(door: Door) -> None:
     door.hear(door.knock("cleo"), NOW)
     door.hear(door.knock("cleo"), NOW + 3)
@@ -222,6 +246,25 @@ def test_of_one_seat_the_newest_knock_stays(door: Door) -> None:
     assert [type(one) for one in events] == [Knocked, KnockGone, Knocked]
     ((_, name, since),) = door.entrance.waiting()
     assert (name, since) == ("cleo", NOW)
+
+
+def test_nobody_knocks_in_another_s_place(door: Door) -> None:
+    """Neither for a newcomer's seat nor for a member's: the right one's knock stays."""
+    door.hear(door.knock("cleo"), NOW)
+    door.hear(door.knock("cleo", key="mallory"), NOW + 1)
+    ((_, name, since),) = door.entrance.waiting()
+    assert (name, since) == ("cleo", NOW)
+    assert [type(one) for one in door.told()] == [Knocked]
+    claim = claim_of(door.people, "eve")
+    door.hear(door.knock("eve", claim), NOW)
+    door.hear(door.knock("eve", claim, key="mallory"), NOW)
+    door.hear(door.knock("bob", claim_of(door.people, "eve"), key="mallory"), NOW)
+    (request,) = door.entrance.take_requests()
+    assert request.evidence == claim.readmission
+    # Once it has gone, who comes next is heard.
+    door.entrance.handle_timer(NOW + KNOCK_SILENT_S + 1)
+    door.hear(door.knock("cleo", key="mallory"), NOW + 20)
+    assert len(door.entrance.waiting()) == 1
 
 
 def test_who_knocks_no_more_has_gone(door: Door) -> None:

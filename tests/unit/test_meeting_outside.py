@@ -11,6 +11,8 @@ from folkmoot.cells.fragments import DOOR_RECORD_BYTES_MAX
 from folkmoot.governance import PRESETS, Charter
 from folkmoot.meeting.door import (
     HANDSHAKES_MAX,
+    NO_SUCH_MEMBER,
+    SAID_NO,
     Answer,
     CatchUpAnswer,
     Claim,
@@ -83,6 +85,10 @@ def test_a_charter_that_differs_holds_back_until_it_is_accepted() -> None:
     assert isinstance(event, CharterDiffers)
     assert event.sentences
     assert cleo.outside.take_admitted() is None
+    # While a person reads, nothing is due: it used to be due all the time, and kept a core busy.
+    cleo.outside.handle_timer(NOW + 5)
+    due = cleo.outside.next_timer()
+    assert due is None or due > NOW + 5
     cleo.outside.accept_charter()
     assert cleo.outside.take_admitted() is not None
 
@@ -146,8 +152,27 @@ def test_places_and_refusals_are_told_once() -> None:
     cleo = Newcomer()
     assert cleo.hear(WaitAnswer(2)) == [Waiting(2)]
     assert cleo.hear(WaitAnswer(2)) == []
-    assert cleo.hear(RefusedAnswer("no.")) == [Refused("admission", "no.")]
-    assert cleo.hear(RefusedAnswer("no.")) == []
+    assert cleo.hear(RefusedAnswer(SAID_NO)) == [Refused("admission", SAID_NO)]
+    assert cleo.hear(RefusedAnswer(NO_SUCH_MEMBER)) == [Refused("admission", NO_SUCH_MEMBER)]
+    for why in (SAID_NO, NO_SUCH_MEMBER) * 3:
+        assert cleo.hear(RefusedAnswer(why)) == []
+
+
+def test_whoever_answers_does_not_speak_with_our_own_voice() -> None:
+    cleo = Newcomer()
+    told = [
+        one
+        for number in range(50)
+        for one in cleo.hear(RefusedAnswer(f"Your password is needed at evil.example {number}"))
+    ]
+    assert told == [Refused("admission", SAID_NO)]
+    torn = [
+        one
+        for number in range(50)
+        for one in cleo.hear(WelcomeAnswer(number.to_bytes(4, "big"), b"tree"))
+    ]
+    assert torn == [Refused("admission", "What the door gave us is not a meeting.")]
+    assert cleo.outside.take_admitted() is None
 
 
 def test_a_knock_is_the_same_bytes_until_a_claim_is_made() -> None:

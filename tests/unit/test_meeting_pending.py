@@ -168,6 +168,16 @@ def test_a_key_package_that_was_used_is_never_added_again(
     assert len(waiting.used) == 2
 
 
+def test_a_seat_whose_member_left_is_never_added_again(people: People, waiting: Pending) -> None:
+    """Its admission may hold for a minute more, and the record of it come late."""
+    request, other = sponsored(people, "cleo"), sponsored(people, "dan")
+    assert ask(people, waiting, request) is None
+    assert ask(people, waiting, other) is None
+    waiting.gone([seat_of("cleo")])
+    assert [one.seat for one in waiting.adds.values()] == [seat_of("dan")]
+    assert ask(people, waiting, request) == "its member left"
+
+
 def test_not_too_many_wait(
     people: People, waiting: Pending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +189,18 @@ def test_not_too_many_wait(
     assert ask(people, waiting, first) is None
     waiting.drop_newest()
     assert [one.seat for one in waiting.adds.values()] == [seat_of("n0")]
+
+
+def test_one_member_does_not_fill_the_list(
+    people: People, waiting: Pending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SPONSORED_MAX", 2)
+    first, second, third = (sponsored(people, f"n{number}", by="eve") for number in range(3))
+    assert ask(people, waiting, first) is None
+    assert ask(people, waiting, second) is None
+    assert ask(people, waiting, third) == "too many wait already"
+    assert ask(people, waiting, first) is None
+    assert ask(people, waiting, sponsored(people, "cleo", by="bob")) is None
 
 
 def test_one_commit_adds_so_many_and_no_more(people: People, waiting: Pending) -> None:

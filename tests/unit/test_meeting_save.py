@@ -25,9 +25,10 @@ def test_a_saved_seat_reads_back() -> None:
     assert mls.Group.load(saved.group).epoch_authenticator == STATE.authenticator
 
 
-def test_another_version_is_refused() -> None:
+def test_another_version_or_age_is_refused() -> None:
     content = b"\1" + SAVED.encode()[1:-CHECKSUM_BYTES]
-    for data in (b"", content + _checksum(content), SAVED.encode() + b"\0"):
+    late = replace(SAVED, beacon_ms=(1 << 64) - 1).encode()
+    for data in (b"", content + _checksum(content), SAVED.encode() + b"\0", late):
         with pytest.raises(DecodeError):
             Saved.decode(data)
 

@@ -218,6 +218,23 @@ def test_a_welcome_with_a_wrong_path_secret(monkeypatch: pytest.MonkeyPatch) -> 
         refused(Check.PATH_SECRET, mls.Group.join, created.welcome, bundle)
 
 
+def test_a_newcomer_holds_the_keys_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who kept the path secret from a newcomer could shut it out with any later commit, which is
+    encrypted to a node whose key the newcomer lacks."""
+    world = trio(SUITE)
+    bundle, honest = world.bundle("dave"), GroupSecrets
+    monkeypatch.setattr(
+        committing, "GroupSecrets", lambda joiner, _, psks: honest(joiner, None, psks)
+    )
+    add = mls.Add(bundle.key_package)
+    alice = world.groups["alice"]
+    welcome = alice.commit([add], entropy=world.entropy).welcome
+    refused(Check.PATH_SECRET, mls.Group.join, welcome, bundle)
+    # Without a path there is nothing that it must know.
+    welcome = alice.commit([add], force_path=False, entropy=world.entropy).welcome
+    assert mls.Group.join(welcome or b"", bundle).own_leaf == 3
+
+
 @pytest.mark.parametrize(
     ("check", "change"),
     [

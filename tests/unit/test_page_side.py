@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -130,5 +131,32 @@ def test_a_page_that_reconnects_before_join_does_not_join(opened: list[str]) -> 
         async with _side(None, _nobody) as side, returning(side._server, side.note) as line:
             assert (await hear_until(line, "snapshot"))["phase"] == "preview"
         assert len(opened) == 1
+
+    asyncio.run(case())
+
+
+def test_a_page_that_is_lost_and_not_back_is_offered_anew(
+    opened: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its browser died, and the only key to the page with it."""
+    monkeypatch.setattr(page_side, "NEW_PAGE_AFTER_S", 0.5)
+
+    def offers() -> list[str]:
+        told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return [one["url"] for one in told if one["event"] == "page" and "#" in one["url"]]
+
+    async def case() -> None:
+        note = ReturnNote(_free_port(), "k" * 43)
+        async with _side(note, lambda _: _Returned(phase="in")) as side:
+            for _ in range(2):  # it lost its line for a moment, and has it again
+                async with returning(side._server, note) as line:
+                    await hear_until(line, "snapshot")
+            async with returning(side._server, note) as line:
+                await hear_until(line, "snapshot")
+                await asyncio.sleep(1.0)
+                assert offers() == []
+            await asyncio.sleep(1.0)
+            (url,) = offers()
+            assert url.startswith(side._server.url)
 
     asyncio.run(case())

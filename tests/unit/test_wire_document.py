@@ -74,6 +74,8 @@ def test_codes() -> None:
         f" {NUMBERS.control_burst:.0f} at once",
         f"checked by the relay: {NUMBERS.proofs_per_s:,.0f} a second,"
         f" {NUMBERS.proofs_burst:,.0f} at once",
+        f"The last {NUMBERS.proofs_kept:,.0f} of those at once are for the first"
+        f" {NUMBERS.first_proofs_per_link} proofs of a link",
         f"at most {NUMBERS.link_backlog_bytes >> 10} KiB of them",
         f"links of the relay; in a room | {NUMBERS.links:,}; {NUMBERS.links_per_room:,}",
         f"rooms of the relay; on a link | {NUMBERS.rooms:,}; {NUMBERS.rooms_per_link}",

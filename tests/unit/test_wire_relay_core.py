@@ -9,7 +9,7 @@ import pytest
 
 from folkmoot.wire import LaneSlot, RelayLimits, messages, proof
 from folkmoot.wire.lanes import Direction
-from folkmoot.wire.link_events import RoomRefused
+from folkmoot.wire.link_events import RoomOpened, RoomRefused
 from folkmoot.wire.messages import Closing, Refusal
 from folkmoot.wire.relay_core import Deliver
 from unit.wire_world import (
@@ -223,6 +223,25 @@ def test_too_many_proofs_at_the_relay_are_put_off() -> None:
     assert busy.code == Refusal.BUSY
     raw.now += 1.0
     assert isinstance(raw.open(b"t" * 32, number=raw.ask()), messages.Opened)
+
+
+def test_links_that_open_rooms_by_the_thousand_keep_no_new_link_out() -> None:
+    limits = dataclasses.replace(
+        RelayLimits(), proofs_per_s=1.0, proofs_burst=20.0, proofs_kept=10.0, rooms_per_link=100
+    )
+    world = World(limits=limits)
+    greedy = world.agent()
+    for handle in range(60):
+        greedy.open(handle, b"%032d" % handle, VOICE)
+    world.advance(0.5)
+    opened = len(greedy.seen(RoomOpened))
+    assert opened >= limits.first_proofs_per_link
+    assert world.relay.sums.refused[Refusal.BUSY] > 0
+    late = world.agent()
+    late.open(1, SEED, VOICE)
+    world.advance(0.5)
+    assert late.seen(RoomOpened)
+    assert len(greedy.seen(RoomOpened)) <= opened + 1
 
 
 # The end

@@ -6,7 +6,7 @@ import asyncio
 import importlib.metadata
 import sys
 import tomllib
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,8 @@ import typer
 from folkmoot.agent import check as checking
 from folkmoot.agent import inspect as inspecting
 from folkmoot.agent import route
+from folkmoot.agent.bench.cli import bench_app
+from folkmoot.agent.carrying_out import AsJson, carry_out
 from folkmoot.agent.console import Output
 from folkmoot.agent.failure import WRONG_CALL, CallError, Failure
 from folkmoot.governance import (
@@ -43,11 +45,14 @@ app = typer.Typer(
 )
 
 # Options that several commands share.
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Speak JSON lines, one event each, for other programs.")
-]
 Name = Annotated[
     str, typer.Option(metavar="NAME", envvar="FOLKMOOT_NAME", help="What others call you.")
+]
+Invitation = Annotated[
+    str,
+    typer.Argument(
+        metavar="INVITE", help="The word that begins with folkmoot:, or - to read it from input."
+    ),
 ]
 Relays = Annotated[
     list[str] | None,
@@ -137,6 +142,7 @@ def root(
 
 
 app.command("relay")(relay_command)
+app.add_typer(bench_app, name="bench")
 
 
 # -- checking what was said
@@ -207,17 +213,6 @@ def _admit_all(text: str) -> bool:
     if text not in ("ask", "all"):
         raise CallError("--admit is ask or all.")
     return text == "all"
-
-
-def _carry_out(output: Output, work: Callable[[], None]) -> None:
-    """Runs a command; what ends it becomes one sentence and the exit status."""
-    try:
-        work()
-    except Failure as failure:
-        output.fail(str(failure))
-        raise typer.Exit(failure.status) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -297,14 +292,12 @@ def meet(
         )
         _run(run_meeting(settings, output))
 
-    _carry_out(output, work)
+    carry_out(output, work)
 
 
 @app.command()
 def join(
-    invite: Annotated[
-        str, typer.Argument(metavar="INVITE", help="The word that begins with folkmoot:")
-    ],
+    invite: Invitation,
     name: Name = "",
     headless: Headless = False,
     play: Play = None,
@@ -320,6 +313,7 @@ def join(
     \b
     Examples:
       folkmoot join folkmoot:AYx… --name Grace
+      folkmoot join -    (asks for the invite: other users of this machine can read command lines)
       folkmoot join folkmoot:AYx… --via socks5://127.0.0.1:9050
       folkmoot join folkmoot:AYx… --headless --record minutes/ --for 600
     """
@@ -345,14 +339,12 @@ def join(
         )
         _run(run_meeting(settings, output))
 
-    _carry_out(output, work)
+    carry_out(output, work)
 
 
 @app.command()
 def inspect(
-    invite: Annotated[
-        str, typer.Argument(metavar="INVITE", help="The word that begins with folkmoot:")
-    ],
+    invite: Invitation,
     as_json: AsJson = False,
 ) -> None:
     """Says what an invite holds: relays, charter, door. Sends nothing to anybody.
@@ -363,7 +355,7 @@ def inspect(
       folkmoot inspect --json folkmoot:AYx…
     """
     output = Output(as_json)
-    _carry_out(output, lambda: inspecting.inspect(invite, output))
+    carry_out(output, lambda: inspecting.inspect(invite, output))
 
 
 @app.command()
@@ -383,7 +375,7 @@ def check(relay: Relays = None, via: Via = "direct", as_json: AsJson = False) ->
         if not asyncio.run(checking.check(relays, way, output)):
             raise Failure("Something here will not work: see above.")
 
-    _carry_out(output, work)
+    carry_out(output, work)
 
 
 def main() -> None:

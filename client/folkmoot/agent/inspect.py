@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from typing import Any
 
 from rich.console import Group
@@ -16,14 +19,33 @@ from folkmoot.meeting.invite import Invite, InviteError
 from folkmoot.wire.address import encode_pin, format_host_port
 
 FINGERPRINT_BYTES = 10
+WORD_BYTES_MAX = 16_384
+FROM_STANDARD_INPUT = "-"
 
 
 def parse_invite(word: str) -> Invite:
-    """The invite of a command line; raises CallError with the sentence that says what is wrong."""
+    """The invite of a command line, or of standard input where that says `-`; raises CallError with
+    the sentence that says what is wrong."""
+    if word == FROM_STANDARD_INPUT:
+        word = read_word()
     try:
         return Invite.parse(word)
     except InviteError as error:
         raise CallError(" ".join(str(error).split())) from None
+
+
+def read_word() -> str:
+    """A line of standard input. An invite holds the door's secret, and every user of the machine
+    may read the command lines of all others."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        sys.stderr.write("The invite: ")
+        sys.stderr.flush()
+    line = b""
+    # Byte by byte: what follows in a pipe are a program's commands, and not ours to swallow.
+    with contextlib.suppress(OSError):
+        while len(line) <= WORD_BYTES_MAX and (one := os.read(0, 1)) not in (b"", b"\n"):
+            line += one
+    return line.decode("utf-8", "replace").strip()
 
 
 def fingerprint(key: bytes) -> str:

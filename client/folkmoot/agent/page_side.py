@@ -26,6 +26,9 @@ TYPED_TOKEN_LIFE_S = 600.0
 LAST_WORDS_S = 0.3
 # A page that is open looks for its agent every three seconds or so; after this a new one is opened.
 OLD_PAGE_WAIT_S = 6.0
+# A page that is away for longer than a reload takes: its browser may have died, and with it the
+# only key to the page. A person whose meeting it is gets another; who closed it needs none.
+NEW_PAGE_AFTER_S = 3.0
 
 Event = dict[str, Any]
 
@@ -87,6 +90,8 @@ class PageSide:
         self._returns = note is not None
         self._back = asyncio.Event()
         self._browser: asyncio.Task[None] | None = None
+        self._output: Output | None = None
+        self._new_page: asyncio.TimerHandle | None = None
         preview = {
             "me": {"member": "", "name": name},
             "group_name": "",
@@ -115,7 +120,7 @@ class PageSide:
             self._lobby, entropy=entropy, bridge_factory=self._make_bridge, note=note
         )
         server.on_page_gone = self._gone
-        server.on_page_away = self._switch_off
+        server.on_page_away = self._on_page_away
         server.on_page_back = self._on_page_back
         return server
 
@@ -126,6 +131,7 @@ class PageSide:
 
     async def open(self, output: Output) -> None:
         """Serves the page and opens it, or says where it is; raises Failure."""
+        self._output = output
         try:
             await self._serve()
         except OSError as error:
@@ -168,6 +174,28 @@ class PageSide:
         else:
             self._say(output, f"Open this in a browser on this machine: {url}")
 
+    def _on_page_away(self) -> None:
+        self._switch_off()
+        self._forget_new_page()
+        loop = asyncio.get_running_loop()
+        self._new_page = loop.call_later(NEW_PAGE_AFTER_S, self._offer_new_page)
+
+    def _offer_new_page(self) -> None:
+        self._new_page = None
+        if self._output is None or self._session is None or self._server.has_page:
+            return
+        url = self._server.handover_url()
+        self._output.event({"event": "page", "url": url})
+        self._say(
+            self._output,
+            f"The page is away, and in a minute you leave. To go on, open this in a browser: {url}",
+        )
+
+    def _forget_new_page(self) -> None:
+        if self._new_page is not None:
+            self._new_page.cancel()
+            self._new_page = None
+
     @staticmethod
     def _say(output: Output, sentence: str) -> None:
         if not output.as_json:
@@ -175,12 +203,14 @@ class PageSide:
 
     async def close(self, in_haste: bool) -> None:
         """Ends the page's server, after its last words."""
+        self._forget_new_page()
         if self._browser is not None:
             self._browser.cancel()
             await asyncio.gather(self._browser, return_exceptions=True)
         if not in_haste:
             await asyncio.sleep(LAST_WORDS_S)
         await self._server.stop()
+        self._forget_new_page()
 
     def _on_page_back(self) -> None:
         """A page lost its line and has it again. Where this agent never knew it, it is the page of

@@ -169,6 +169,10 @@ class Agreement:
         self._begin(now)
         return True
 
+    def chooses(self, child: bytes) -> bool:
+        """Whether this candidate is one of the few that are chosen among, or was."""
+        return child in self._candidates
+
     def receive_naming(self, seat: bytes, naming: Naming, now: float) -> None:
         """A naming that the elector in `seat` signed."""
         if seat not in self._presence.electors or seat == self._own:

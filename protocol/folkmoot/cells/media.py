@@ -163,22 +163,20 @@ class MediaKeys:
         header = sframe.encode_header(key.key_id, counter)
         padded = plaintext.ljust(held.cell_bytes - len(header) - TAG_BYTES, b"\0")
         sealed = key.aead.encrypt(key.nonce(counter), padded, header)
-        mask = held.mask(sealed[-TAG_BYTES:])
-        return bytes(a ^ b for a, b in zip(header, mask, strict=False)) + sealed
+        return _masked(header, held.mask(sealed[-TAG_BYTES:])) + sealed
 
-    def _header(self, held: _Lane, lane: LaneId, cell: bytes) -> sframe.Header | None:
-        """The unmasked header if it can be one of this lane and epoch: one AES block, which nearly
-        all cells of other epochs, copies and lanes do not pass."""
+    def _header(self, held: _Lane, lane: LaneId, cell: bytes) -> tuple[sframe.Header, bytes] | None:
+        """The unmasked header, and its bytes, if it can be one of this lane and epoch: one AES
+        block, which nearly all cells of other epochs, copies and lanes do not pass."""
         if len(cell) != held.cell_bytes:
             return None
         mask = held.mask(cell[-TAG_BYTES:])
         length = sframe.header_length(cell[0] ^ mask[0])
         if length > HEADER_BYTES_MAX:
             return None
+        encoded = _masked(cell[:length], mask)
         try:
-            header = sframe.decode_header(
-                bytes(a ^ b for a, b in zip(cell[:length], mask, strict=False))
-            )
+            header = sframe.decode_header(encoded)
         except DecodeError:
             return None
         key = header.key_id
@@ -188,13 +186,13 @@ class MediaKeys:
             or header.counter > COUNTER_MAX
         ):
             return None
-        return header
+        return header, encoded
 
     def peek(self, lane: LaneId, cell: bytes) -> Sender | None:
         """Who seems to have sent it, without opening it; None if it is not of this epoch, copy and
         lane. Nothing is proved: only for skipping duplicates."""
-        header = self._header(self._lane(lane), lane, cell)
-        return None if header is None else Sender(_leaf(header), header.counter)
+        found = self._header(self._lane(lane), lane, cell)
+        return None if found is None else Sender(_leaf(found[0]), found[0].counter)
 
     def open(
         self, lane: LaneId, cell: bytes, fresh: Callable[[int, int], bool] | None = None
@@ -202,19 +200,31 @@ class MediaKeys:
         """The cell's content, or None. `fresh(leaf, counter)`, such as `DuplicateFilter.fresh`, is
         asked before anything is decrypted."""
         held = self._lane(lane)
-        header = self._header(held, lane, cell)
-        if header is None or (fresh is not None and not fresh(_leaf(header), header.counter)):
+        found = self._header(held, lane, cell)
+        if found is None:
+            return None
+        header, encoded = found
+        leaf, counter = _leaf(header), header.counter
+        if fresh is not None and not fresh(leaf, counter):
             return None
         key = self._key(header.key_id)
-        associated = sframe.encode_header(header.key_id, header.counter)
         try:
-            padded = key.aead.decrypt(key.nonce(header.counter), cell[header.length :], associated)
+            # A header has one encoding, so these bytes are those that were sealed with it.
+            padded = key.aead.decrypt(key.nonce(counter), cell[header.length :], encoded)
         except InvalidTag:
             return None
         plaintext = padded[: held.plaintext_bytes]
         if any(padded[held.plaintext_bytes :]):
             return None
-        return Opened(_leaf(header), header.counter, plaintext, self.epoch)
+        return Opened(leaf, counter, plaintext, self.epoch)
+
+
+def _masked(header: bytes, mask: bytes) -> bytes:
+    """The header with as much of the mask laid over it, or taken off again."""
+    # As numbers: a loop over the bytes would cost more than sealing all of the cell.
+    length = len(header)
+    laid = int.from_bytes(header, "big") ^ int.from_bytes(mask[:length], "big")
+    return laid.to_bytes(length, "big")
 
 
 def _leaf(header: sframe.Header) -> int:

@@ -35,8 +35,11 @@ STALL_S = 0.5
 PARTIAL_FRAMES_MAX = 64
 WHOLE_FRAMES_MAX = 64
 HELD_BYTES_MAX = 2 << 20
-# Different fragments that claim the same place. All but one are forged.
-CANDIDATES_MAX = 4
+# Different fragments that claim the same place, the newest of them. All but one are forged: frame
+# numbers are foreseen easily, so what was sent ahead must not keep the right one out, and who sends
+# behind it has a frame's own time to send so many.
+CANDIDATES_MAX = 256
+LASTS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,22 +191,29 @@ class _Partial:
     lasts: list[_Last] = field(default_factory=list)
 
 
-def _put(partial: _Partial, fragment: form.Fragment, last: _Last) -> bool:
-    """Whether the fragment is new and was taken."""
+def _put(partial: _Partial, fragment: form.Fragment, last: _Last) -> int | None:
+    """Bytes that the frame takes more (or less, where an older piece makes room), None if the
+    fragment is not new."""
     if fragment.signature is not None:
         if last in partial.lasts:
-            return False
+            return None
         # The newest stays: an honest last fragment comes when all others are there, and is used up
         # at once.
-        partial.lasts = [*partial.lasts[1 - CANDIDATES_MAX :], last]
+        gone = partial.lasts[: len(partial.lasts) + 1 - LASTS_MAX]
+        partial.lasts = [*partial.lasts[len(gone) :], last]
+        lost = sum(len(one.fragment.data) for one in gone)
     else:
         candidates = partial.chunks.setdefault(fragment.index, {})
         check = form.check(fragment.number, fragment.index, fragment.data)
-        if check in candidates or len(candidates) >= CANDIDATES_MAX:
-            return False
+        if check in candidates:
+            return None
+        lost = 0
+        if len(candidates) >= CANDIDATES_MAX:
+            lost = len(candidates.pop(next(iter(candidates))))
         candidates[check] = fragment.data
-    partial.size += len(fragment.data)
-    return True
+    grown = len(fragment.data) - lost
+    partial.size += grown
+    return grown
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,10 +271,11 @@ class PictureReceiver:
         if fragment is None or self._is_past(fragment.number, opened.epoch):
             return self._release(now)
         partial = self._partial.get(fragment.number) or _Partial(now, opened.epoch)
-        if _put(partial, fragment, _Last(fragment, opened.counter, key, author)):
+        grown = _put(partial, fragment, _Last(fragment, opened.counter, key, author))
+        if grown is not None:
             partial.progress_at = now
             partial.epoch = max(partial.epoch, opened.epoch)
-            self._held_bytes += len(fragment.data)
+            self._held_bytes += grown
             self._partial.pop(fragment.number, None)
             self._partial[fragment.number] = partial
             if partial.lasts:
@@ -304,6 +315,8 @@ class PictureReceiver:
                 last.key, last.author, self._lane, last.counter, digest, signature
             ):
                 partial.lasts.remove(last)
+                partial.size -= len(last.fragment.data)
+                self._held_bytes -= len(last.fragment.data)
                 continue
             self._forget(number)
             try:

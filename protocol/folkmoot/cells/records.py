@@ -108,7 +108,8 @@ class Inbox:
 
 
 class Outbox:
-    """What waits for the lane's next beats. Urgent records overtake; others keep their order."""
+    """What waits for the lane's next beats. Urgent records overtake; others keep their order, and
+    make room for urgent ones: they are repeats, which others can have us make without end."""
 
     def __init__(self, bytes_max: int = OUTBOX_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
@@ -125,6 +126,8 @@ class Outbox:
         """Takes a record; False if there is no room, and then nothing of it is sent."""
         entries = entries_of(record)
         size = sum(len(entry) for entry in entries)
+        while urgent and self._normal and self._size + size > self._bytes_max:
+            self._size -= len(self._normal.pop())
         if self._size + size > self._bytes_max:
             return False
         (self._urgent if urgent else self._normal).extend(entries)

@@ -15,6 +15,7 @@ in that range that the sender has.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
@@ -31,6 +32,10 @@ SHORT_ID_BYTES = 8
 BUCKET_S = 16
 KEEP_S = 600
 AHEAD_S = 600  # clocks are people's computers', and some are wrong
+# In a full log what is further ahead than this goes first: nobody may fill it with records of the
+# future, beside which all new ones are old.
+AHEAD_FULL_S = 60
+DROPPED_MAX = 4096
 # Buckets that are compared: not the oldest minute, where one has expired what another still holds.
 COMPARE_S = KEEP_S - 60
 RECORDS_MAX = 4096
@@ -133,6 +138,8 @@ class RecordLog:
         self._buckets: dict[int, dict[bytes, _Held]] = {}
         self._count = 0
         self._size = 0
+        self._order: list[tuple[int, bytes]] = []  # tick and id of all of them, rising
+        self._dropped: dict[bytes, None] = {}  # ids that a full log had no room for
 
     def __len__(self) -> int:
         return self._count
@@ -152,8 +159,9 @@ class RecordLog:
             yield from (item.record for _, item in held)
 
     def add(self, record: bytes, wall_s: float) -> bool:
-        """True if it is new and was kept. When the log is full the lowest tick goes, which may be
-        this one: so that all logs keep the same records."""
+        """True if it is new: kept, or read for once where the log is full. What goes from a full
+        log is what is far ahead, and then the lowest tick, which may be this one: so that all logs
+        keep the same records."""
         self.expire(wall_s)
         try:
             tick = decode_record(record).tick
@@ -163,18 +171,23 @@ class RecordLog:
             return False
         number = record_id(record)
         bucket = self._buckets.setdefault(tick // BUCKET_S, {})
-        if number in bucket:
+        if number in bucket or number in self._dropped:
             return False
         bucket[number] = _Held(record, tick, wall_s)
+        bisect.insort(self._order, (tick, number))
         self._count += 1
         self._size += len(record)
         while self._count > RECORDS_MAX or self._size > RECORDS_BYTES_MAX:
-            oldest = min(self._buckets)
-            _, last = min((held.tick, key) for key, held in self._buckets[oldest].items())
-            self._drop(oldest, last)
-            if last == number:
-                return False
+            self._make_room(wall_s)
         return True
+
+    def _make_room(self, wall_s: float) -> None:
+        ahead = self._order[-1][0] > wall_s + AHEAD_FULL_S
+        tick, key = self._order[-1 if ahead else 0]
+        self._drop(tick // BUCKET_S, key)
+        if len(self._dropped) >= DROPPED_MAX:
+            del self._dropped[next(iter(self._dropped))]
+        self._dropped[key] = None
 
     def expire(self, wall_s: float) -> None:
         """Drops what is older than ten minutes."""
@@ -272,7 +285,9 @@ class RecordLog:
 
     def _drop(self, number: int, key: bytes) -> None:
         bucket = self._buckets[number]
-        self._size -= len(bucket.pop(key).record)
+        held = bucket.pop(key)
+        del self._order[bisect.bisect_left(self._order, (held.tick, key))]
+        self._size -= len(held.record)
         self._count -= 1
         if not bucket:
             del self._buckets[number]

@@ -114,9 +114,14 @@ class Verdict:
         return one.subject if one is not None and one.kind is MotionKind.REMOVE else None
 
     @property
+    def gone(self) -> tuple[bytes, ...]:
+        """The seats of all who are out afterwards."""
+        return self.left if self.removed is None else (*self.left, self.removed)
+
+    @property
     def takes_away(self) -> bool:
         """Whether a member is out afterwards."""
-        return bool(self.left) or self.removed is not None
+        return bool(self.gone)
 
 
 @dataclass(frozen=True, slots=True)

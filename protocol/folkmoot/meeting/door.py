@@ -36,6 +36,9 @@ HANDSHAKES_MAX = 64
 SENTENCE_BYTES_MAX = 300
 WORK_BITS_MIN = 10  # a thousand hashes: nothing for a person, something for a flood
 WORK_BITS_MAX = 18
+# What a refusal may say: it comes from whoever is inside, and is shown as our own program's words.
+NO_SUCH_MEMBER = "This meeting has no such member any more: ask to be invited anew."
+SAID_NO = "Somebody inside said no."
 _WORK_PREFIX = b"Folkmoot 1 work"
 _KNOCK_INFO = b"Folkmoot 1 knock"
 _ANSWER_INFO = b"Folkmoot 1 answer"

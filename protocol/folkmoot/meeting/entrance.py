@@ -15,6 +15,8 @@ from folkmoot import mls
 from folkmoot.governance.charter import Admission
 from folkmoot.meeting.context import Context, UsageError
 from folkmoot.meeting.door import (
+    NO_SUCH_MEMBER,
+    SAID_NO,
     WORK_BITS_MAX,
     WORK_BITS_MIN,
     Answer,
@@ -176,8 +178,8 @@ class Entrance:
                 view = mls.parse_key_package(knock.key_package)
             except mls.MlsError:
                 knock = None
-        if view is not None and view.identity == self.context.seat:
-            view = None  # our own claim, come back from the relay
+        if view is not None and not self._may_have(view):
+            view = None
         if knock is None or view is None:
             if len(self._bad) >= SEEN_MAX:
                 self._bad.pop(next(iter(self._bad)))
@@ -191,10 +193,23 @@ class Entrance:
             self.bits = max(self.bits - 1, WORK_BITS_MIN)
         caller = Caller(lane, name.hex(), knock, view, work, now, now)
         if not self._make_place(caller):
+            self._ask_for_work(lane, now)
             return
         self._callers[caller.id] = caller
         self._welcome_caller(caller, now)
         self._answer(caller, now)
+
+    def _may_have(self, view: mls.KeyPackageView) -> bool:
+        """Whether who has this key may knock for this seat: a member reads which seat a newcomer
+        knocks for, and could knock for it, too, and push the newcomer's own knock out."""
+        seat, key = view.identity, view.signature_key
+        if seat == self.context.seat:
+            return False  # our own claim, come back from the relay
+        entry = self.epochs.current.entry_of(seat)
+        if entry is not None and entry.signature_key != key:
+            return False
+        same = (one.view for one in self._callers.values() if one.view.identity == seat)
+        return all(one.signature_key == key for one in same)
 
     def _make_place(self, caller: Caller) -> bool:
         """Room for one more: of one seat only the newest knock stays, then the least work goes."""
@@ -205,12 +220,16 @@ class Entrance:
                 self.context.tell(KnockGone(one.id))
         if len(self._callers) < KNOCKS_MAX:
             return True
-        waiting = [one for one in self._callers.values() if not one.admitted]
-        least = min(waiting, key=lambda one: (one.work, -one.since), default=None)
+        least = self._least()
         if least is None or (least.work, -least.since) >= (caller.work, -caller.since):
             return False
         self._drop(least)
         return True
+
+    def _least(self) -> Caller | None:
+        """Who gives way first."""
+        waiting = [one for one in self._callers.values() if not one.admitted]
+        return min(waiting, key=lambda one: (one.work, -one.since), default=None)
 
     def _drop(self, caller: Caller) -> None:
         del self._callers[caller.id]
@@ -220,7 +239,11 @@ class Entrance:
     def _ask_for_work(self, lane: DoorLane, now: float) -> None:
         if now - self._notice_at >= NOTICE_EVERY_S:
             self._notice_at = now
-            lane.send(encode_notice(self.bits))
+            bits, least = self.bits, self._least()
+            if least is not None and len(self._callers) >= KNOCKS_MAX:
+                # Who did as much as the door asks finds no place all the same: say what one costs.
+                bits = min(max(bits, least.work + 1), WORK_BITS_MAX)
+            lane.send(encode_notice(bits))
 
     def _welcome_caller(self, caller: Caller, now: float) -> None:
         """What becomes of a new knock: a claim is judged by its evidence, anybody else asks."""
@@ -229,7 +252,7 @@ class Entrance:
         if claim is not None:
             entry = state.entry_of(caller.view.identity)
             if entry is None:
-                caller.refused = "This meeting has no such member any more: ask to be invited anew."
+                caller.refused = NO_SUCH_MEMBER
             elif entry.leaf_hash == claim.readmission.leaf_hash:
                 if not claim.must and not self._takes_over(claim, caller, now):
                     return
@@ -340,7 +363,7 @@ class Entrance:
         caller = self._callers.get(knock)
         if caller is None:
             raise UsageError("Nobody knocks under this name any more.")
-        caller.refused = "Somebody inside said no."
+        caller.refused = SAID_NO
         caller.answered_at = -ANSWER_EVERY_S
         self._untell(caller)
 

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 from folkmoot import mls
 from folkmoot.agreement import Agreement, CommitNow, Naming, SendNaming, Settled
-from folkmoot.governance.charter import Admission, Charter
+from folkmoot.governance.charter import Charter
 from folkmoot.governance.judge import Verdict, judge
 from folkmoot.governance.refusals import Refusal
+from folkmoot.meeting.branches import CHAIN_MAX, descends, first_step
 from folkmoot.meeting.epoch_state import EpochState, change_of
 from folkmoot.meeting.motions import Decision
+from folkmoot.meeting.orphans import Orphans
 from folkmoot.meeting.pending import Pending, Plan, Request
 from folkmoot.meeting.records import Handshake
 from folkmoot.meeting.secrets import EXTENSION_TYPE
@@ -42,10 +44,8 @@ TICK_AHEAD_S = 45
 TICK_BEHIND_S = 45
 PARENTS_MAX = 8
 CANDIDATES_MAX = 8  # of one parent
-CHAIN_MAX = 64  # commits staged beyond the current epoch, over all branches
 UNHEARD_S = 60.0
 ADVANCES_MAX = 256  # actions done in one go
-ORPHANS_MAX = 256  # commits whose parent is not known yet
 
 Entropy = Callable[[int], bytes]
 
@@ -70,7 +70,7 @@ class Epochs:
         self.seals = seals
         self.kept: list[Kept] = []
         self._candidates: dict[bytes, Candidate] = {}
-        self._orphans: dict[bytes, list[Handshake]] = {}
+        self._orphans = Orphans()
         self._heard: dict[bytes, tuple[float, bytes]] = {}  # seat: when, authenticator
         self._steps: list[Step] = []
         self._commit_wanted = False
@@ -167,10 +167,8 @@ class Epochs:
             and parent.state is not None
         ):
             self._stage(handshake, now)
-        elif sum(map(len, self._orphans.values())) < ORPHANS_MAX:
-            siblings = self._orphans.setdefault(handshake.parent, [])
-            if handshake not in siblings:
-                siblings.append(handshake)
+        else:
+            self._orphans.keep(handshake)
         self._tell_moved(now)
         self._advance(now)
 
@@ -182,16 +180,9 @@ class Epochs:
             self.wanted(now)
         return why
 
-    def grants(self, request: Request) -> bool:
-        """Whether a request that was taken in needs nothing more than a commit: where the electors
-        admit it waits for their certificate."""
-        return request.evidence is not None or self.charter.admission is not Admission.BALLOT
-
     def decide(self, decisions: list[Decision], now: float) -> None:
         """These motions are carried and wait for a commit."""
-        known = [one.name for one in self.pending.certified]
-        self.pending.certified = [one for one in decisions if one.name not in self.pending.spoilt]
-        if known != [one.name for one in self.pending.certified]:
+        if self.pending.certify(decisions):
             self.wanted(now)
 
     def receive_naming(self, seat: bytes, naming: Naming, now: float) -> None:
@@ -265,9 +256,9 @@ class Epochs:
         )
         state = EpochState(staged.group, secrets.after_commit(staged.group.export))
         child = state.authenticator
-        if child in self._candidates or len(self._candidates) >= CHAIN_MAX:
+        if child in self._candidates or not self._make_place(parent):
             return
-        timely = self._is_timely(verdict, committer, now)
+        timely = self._is_timely(verdict, committer, parent, now)
         if parent is self.current and not self._agreement.add_candidate(
             child, committer, now, timely=timely
         ):
@@ -275,17 +266,42 @@ class Epochs:
         self._candidates[child] = Candidate(
             parent.authenticator, committer, verdict, handshake, requested, state
         )
-        for orphan in self._orphans.pop(child, []):
+        for orphan in self._orphans.take(child):
             self._stage(orphan, now)
 
-    def _is_timely(self, verdict: Verdict, committer: bytes, now: float) -> bool:
+    def _make_place(self, parent: EpochState) -> bool:
+        """Room for one more candidate on `parent`. Those that the agreement chooses among always
+        have room: what leads further, or is void, goes first, and of that the longest branch, as
+        one member can make it as long as it likes."""
+        if len(self._candidates) < CHAIN_MAX:
+            return True
+        branches: dict[bytes | None, list[bytes]] = {}
+        for one in self._candidates:
+            if not self._agreement.chooses(one):
+                branches.setdefault(self._first_step_to(one), []).append(one)
+        longest = max(branches, key=lambda first: len(branches[first]), default=None)
+        if longest is None:
+            return False
+        if parent is not self.current and self._first_step_to(parent.authenticator) == longest:
+            return False
+        # The newest has nothing behind it: what follows comes after what it follows.
+        del self._candidates[branches[longest][-1]]
+        return True
+
+    def _is_timely(
+        self, verdict: Verdict, committer: bytes, parent: EpochState, now: float
+    ) -> bool:
         """Whether we name a commit of this tick. Ticks never fall, and an admission holds for a
         while only: one commit from far ahead would keep everybody out for ever. An old one harms
-        nobody, and may only have come late, unless it dates a certificate back."""
+        nobody, and may only have come late, unless it dates a certificate back; nor does one that
+        goes no further than its parent: if that was settled in spite of all, everything that
+        follows is as far ahead."""
+        wall_s = self._wall_s(now)
         if committer == self.seat:
             return True
-        ahead_s = verdict.tick - self._wall_s(now)
-        return ahead_s <= TICK_AHEAD_S and (verdict.carried is None or ahead_s >= -TICK_BEHIND_S)
+        if verdict.carried is not None and verdict.tick < wall_s - TICK_BEHIND_S:
+            return False
+        return verdict.tick <= max(wall_s + TICK_AHEAD_S, parent.secrets.tick)
 
     def _refuse(self, committer: bytes | None, why: str) -> None:
         self._steps.append(CommitRefused(committer, why))
@@ -298,15 +314,7 @@ class Epochs:
                 self._agreement.moved(seat, child, now)
 
     def _first_step_to(self, authenticator: bytes) -> bytes | None:
-        """The candidate of the current epoch on the way to `authenticator`, if there is one."""
-        for _ in range(CHAIN_MAX):
-            candidate = self._candidates.get(authenticator)
-            if candidate is None:
-                return None
-            if candidate.parent == self.current.authenticator:
-                return authenticator
-            authenticator = candidate.parent
-        return None
+        return first_step(self._candidates, self.current.authenticator, authenticator)
 
     # -- committing and settling
 
@@ -387,7 +395,9 @@ class Epochs:
         self.seals = True
         # Only what follows the new epoch can still come; its siblings never counted.
         self._candidates = {
-            one: other for one, other in self._candidates.items() if self._descends(other, child)
+            one: other
+            for one, other in self._candidates.items()
+            if descends(self._candidates, other, child)
         }
         # Nobody waits for a newcomer that has not spoken yet.
         unheard = now - UNHEARD_S
@@ -396,6 +406,7 @@ class Epochs:
         self._agreement.set_online(self._online, now)
         self.pending.charter = after.terms.charter
         self.pending.done(candidate.requested)
+        self.pending.gone(candidate.verdict.gone)
         self.pending.prune(after, wall_s=self._wall_s(now), now=now)
         self._steps.append(
             Moved(
@@ -409,7 +420,7 @@ class Epochs:
         )
         for one, other in self._candidates.items():
             if other.parent == child:
-                timely = self._is_timely(other.verdict, other.committer, now)
+                timely = self._is_timely(other.verdict, other.committer, after, now)
                 self._agreement.add_candidate(one, other.committer, now, timely=timely)
         if candidate.verdict.removed is not None:
             self.pending.close_door()
@@ -429,16 +440,6 @@ class Epochs:
         self._agreement.set_online(self._online, now)
         self.pending.charter = state.terms.charter
         self.pending.prune(state, wall_s=self._wall_s(now), now=now)
-        for handshake in self._orphans.pop(state.authenticator, []):
+        for handshake in self._orphans.take(state.authenticator):
             self._stage(handshake, now)
         self._tell_moved(now)
-
-    def _descends(self, candidate: Candidate, ancestor: bytes) -> bool:
-        for _ in range(CHAIN_MAX):
-            if candidate.parent == ancestor:
-                return True
-            following = self._candidates.get(candidate.parent)
-            if following is None:
-                return False
-            candidate = following
-        return False

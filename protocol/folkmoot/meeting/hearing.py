@@ -45,7 +45,14 @@ from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.labels import Sign
 from folkmoot.wire.lanes import Direction, LaneSlot
+from folkmoot.wire.limits import Bucket
 
+# Refused commits that a person is told of: a member can make them by the hundred.
+REFUSALS_PER_S = 1 / 20
+REFUSALS_BURST = 6.0
+# A picture that went off is not opened again before: whoever switches on and off all the time would
+# have everybody open and close rooms, more than a relay takes from a link.
+WATCH_AGAIN_S = 2.0
 PICTURES_MAX = 64  # rooms of others' pictures open at once
 
 
@@ -99,12 +106,16 @@ class Hearing(ABC):
             self.side_count,
             now,
         )
+        self.refusals = Bucket(REFUSALS_PER_S, REFUSALS_BURST, now)
         self.microphone = False
         self.hidden: set[bytes] = set()
+        self._watch_from: dict[tuple[bytes, MediaKind], float] = {}
         self.beacons = BeaconMaker(context, beacon_after_ms, now)
         # While we ask for a fresh leaf we say nothing: who hears us would wait for our answers.
         self.quiet = not seals
         self._check_at = now
+        # When one of our own council cells came back; None without a room.
+        self.echo_at: float | None = None
         self._joined_tick = state.secrets.tick
         self.follow(now)
 
@@ -130,6 +141,7 @@ class Hearing(ABC):
         seats = [entry.seat for entry in self.epochs.current.roster]
         self.media.follow(states, seats)
         self.chat.follow(seats)
+        self._watch_from = {one: at for one, at in self._watch_from.items() if one[0] in seats}
         self.context.want_rooms(self.wanted_rooms())
 
     def roots(self) -> list[bytes]:
@@ -188,6 +200,7 @@ class Hearing(ABC):
         elif slot is LaneSlot.COUNCIL:
             for cell in cells:
                 if self.signalling.is_own(cell):
+                    self.echo_at = now
                     self.beacons.heard_echo(wanted.relay)
                 elif (plaintext := self.signalling.open(cell, now)) is not None:
                     for kind, body in self.council.receive(plaintext, now):
@@ -252,9 +265,15 @@ class Hearing(ABC):
         for kind, flag in ((MediaKind.CAMERA, Showing.CAMERA), (MediaKind.SCREEN, Showing.SCREEN)):
             shown = bool(beacon.showing & flag) and beacon.seat not in self.hidden
             shown = shown and beacon.seat in self.presence.members
+            watched = beacon.seat, kind
             if shown and len(list(self.media.watched())) >= PICTURES_MAX:
                 continue
-            changed |= self.media.watch(beacon.seat, kind, shown, now)
+            if shown and now < self._watch_from.get(watched, now):
+                continue
+            if self.media.watch(beacon.seat, kind, shown, now):
+                changed = True
+                if not shown:
+                    self._watch_from[watched] = now + WATCH_AGAIN_S
         if changed:
             self.context.want_rooms(self.wanted_rooms())
 
@@ -287,7 +306,7 @@ class Hearing(ABC):
             elif kind == RecordKind.REQUEST and record.tick >= self._joined_tick:
                 # Older ones were decided before we came: their commits are not ours to know.
                 request = codec.decode(Request.read, body)
-                if self.epochs.ask(request, now) is None and self.epochs.grants(request):
+                if self.epochs.ask(request, now) is None and self.epochs.pending.grants(request):
                     self.entrance.let_in(request)
             elif kind == RecordKind.MOTION:
                 self.motions.receive_motion(body, state, self.context.wall_s(now))

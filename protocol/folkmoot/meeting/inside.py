@@ -12,6 +12,7 @@ from folkmoot.agreement import SendNaming
 from folkmoot.cells.frames import MediaKind
 from folkmoot.cells.picture_format import LANES
 from folkmoot.cells.playable import Fault
+from folkmoot.cells.reliable import decode_record
 from folkmoot.governance.charter import Admission
 from folkmoot.governance.evidence import ADMISSION_S, make_farewell, make_sponsor
 from folkmoot.meeting.context import UsageError
@@ -48,6 +49,9 @@ CHECK_EVERY_S = 0.5
 # many times as often, and who is present, what is pending and which round it is do not change with
 # every cell.
 GROUP_EVERY_S = 0.1
+# Without an echo of ours for so long our line hangs. Less than the 3 s in which others become
+# absent; more than a slow line and a busy relay take.
+ECHO_S = 2.0
 FAREWELL_WAIT_S = 4.0  # for somebody to commit our farewell; then we go all the same
 NOBODY_S = 3.0  # with the 5 s after which somebody is away: long after a relay's restart
 FAREWELL_EVERY_S = 0.5
@@ -104,7 +108,9 @@ class Inside(Deciding):
                     self.evicted = True
             else:
                 assert isinstance(step, CommitRefused)
-                self.context.tell(Refused("commit", step.why))
+                if self.refusals.level(now) >= 1:
+                    self.refusals.take(1, now)
+                    self.context.tell(Refused("commit", step.why))
         self._tell_chat(now)
 
     def _moved(self, step: Moved, now: float) -> None:
@@ -226,6 +232,13 @@ class Inside(Deciding):
         """Takes over an epoch in which our seat has a fresh leaf."""
         self.quiet = self.evicted = False
         self.epochs.replace(state, now)
+        # Whoever asked to be let in while we were away was decided upon without us: to ask again
+        # for one of them, who may have left since, would seat somebody who is not there.
+        self._joined_tick = state.secrets.tick
+        # Of those who said farewell on a side that lost, the farewell still holds here.
+        for record in map(decode_record, self.council.log.records()):
+            if record.kind == RecordKind.FAREWELL:
+                self._hear_record(record, now)
         self.follow(now)
         self.settle_in(now)
         self.chat.retry(self.epochs.states(), now)
@@ -233,9 +246,19 @@ class Inside(Deciding):
 
     def rooms_changed(self, now: float) -> None:
         """A relay opened or lost a room, or we show something else."""
-        self.epochs.set_online(self.online, now)
+        if not self.online:
+            self.echo_at = None
+        elif self.echo_at is None:
+            self.echo_at = now  # the first one is under way
+        self.epochs.set_online(self.carried(now), now)
         self.context.want_rooms(self.wanted_rooms())
         self.act(now)
+
+    def carried(self, now: float) -> bool:
+        """Whether we can be heard and hear: a relay has our council open and our own cells come
+        back from it. A line that only hangs shows nothing else for a while, and whoever takes the
+        others for absent then settles something alone."""
+        return self.echo_at is not None and now - self.echo_at < ECHO_S
 
     def alone(self, now: float) -> bool:
         """Whether nobody else is heard."""
@@ -359,7 +382,7 @@ class Inside(Deciding):
     def _look_after_group(self, now: float) -> None:
         self.check_expelled(now)
         self.motions.handle_timer(self.epochs.current, self.context.wall_s(now))
-        self.epochs.set_online(self.online, now)
+        self.epochs.set_online(self.carried(now), now)
         before = {one.authenticator for one in self.epochs.states()}
         self.epochs.handle_timer(now)
         self.act(now)

@@ -220,8 +220,8 @@ class Meeting(Looking):
         """When `handle_timer` is due."""
         if self._left:
             return None
-        parts = (self._inside, self._outside)
-        return min((part.next_timer() for part in parts if part is not None), default=None)
+        times = [part.next_timer() for part in (self._inside, self._outside) if part is not None]
+        return min((due for due in times if due is not None), default=None)
 
     def next_outgoing(self) -> Outgoing | None:
         """What the driver must do next."""

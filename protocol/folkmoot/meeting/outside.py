@@ -17,6 +17,8 @@ from folkmoot.governance.evidence import make_readmission
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.door import (
     HANDSHAKES_MAX,
+    NO_SUCH_MEMBER,
+    SAID_NO,
     WORK_BITS_MIN,
     CatchUpAnswer,
     Claim,
@@ -82,7 +84,7 @@ class Outside:
         self._accepted = False
         self._handshakes: list[Handshake] = []
         self._position = 0
-        self._refused = ""
+        self._refused: set[str] = set()  # what was told
         self._granted_at: float | None = None
         self._leaf_answers = 0
 
@@ -185,9 +187,7 @@ class Outside:
                 self._position = answer.position
                 self._context.tell(Waiting(answer.position))
         elif isinstance(answer, RefusedAnswer):
-            if answer.why != self._refused:
-                self._refused = answer.why
-                self._context.tell(Refused("admission", answer.why))
+            self._tell_refused(NO_SUCH_MEMBER if answer.why == NO_SUCH_MEMBER else SAID_NO)
         elif isinstance(answer, CatchUpAnswer):
             if self._claim is None:
                 return  # a newcomer missed nothing, and would keep them for ever
@@ -198,6 +198,12 @@ class Outside:
                     return
         elif isinstance(answer, LeafAnswer) and not self._claims(answer.leaf_hash):
             self._hear_leaf(answer.leaf_hash, now)
+
+    def _tell_refused(self, why: str) -> None:
+        """Once each: any member can answer, and again and again."""
+        if why not in self._refused:
+            self._refused.add(why)
+            self._context.tell(Refused("admission", why))
 
     def _claims(self, leaf_hash: bytes) -> bool:
         """Whether we claim this leaf already, or claimed often enough."""
@@ -239,13 +245,11 @@ class Outside:
             if state.terms.extensions() != tuple((one.type, one.data) for one in group.extensions):
                 # The members' judge lets nothing else in; whoever sends us this is no member.
                 raise DecodeError("a group with more in it than the meeting's terms")
-        except (mls.MlsError, DecodeError) as error:
-            self._context.tell(
-                Refused("admission", f"What the door gave us is not a meeting: {error}")
-            )
+        except (mls.MlsError, DecodeError):
+            self._tell_refused("What the door gave us is not a meeting.")
             return
         if group.group_id != self._context.group_id:
-            self._context.tell(Refused("admission", "The door let us into another meeting."))
+            self._tell_refused("The door let us into another meeting.")
             return
         charter = state.terms.charter
         if charter.hash != self._charter.hash and not self._accepted:
@@ -300,6 +304,9 @@ class Outside:
             )
         return self._message
 
-    def next_timer(self) -> float:
-        due = self._lane.next_timer()
-        return self._knock_at if due is None else min(self._knock_at, due)
+    def next_timer(self) -> float | None:
+        """When `handle_timer` is due; whoever is let in and reads the charter waits for nothing."""
+        times = [] if self._admitted is not None else [self._knock_at]
+        if (due := self._lane.next_timer()) is not None:
+            times.append(due)
+        return min(times, default=None)

@@ -40,6 +40,7 @@ PENDING_MAX = 256  # of each kind
 # back together, each with a key package of 720 bytes at most; and members who leave.
 COMMIT_ADDS_MAX = 32
 COMMIT_FAREWELLS_MAX = 64
+SPONSORED_MAX = 128  # by one member: who lets in hundreds keeps nobody else's newcomers out
 PENDING_AGE_S = 120.0
 ASK_AGE_S = MOTION_S_MAX + 60.0  # as long as a motion may be open about them
 SPOILT_MAX = 64
@@ -107,6 +108,7 @@ class Pending:
     asks: dict[bytes, Waiting] = field(default_factory=dict)
     certified: list[Decision] = field(default_factory=list)  # motions carried, the next one first
     spoilt: dict[bytes, None] = field(default_factory=dict)  # of those, what could not be committed
+    left: dict[bytes, None] = field(default_factory=dict)  # seats
 
     def ask(self, request: Request, state: EpochState, *, wall_s: int, now: float) -> str | None:
         """Takes a request in if its evidence is good now; else says why not."""
@@ -128,6 +130,10 @@ class Pending:
             return self._ask_return(waiting, evidence, state)
         if state.entry_of(view.identity) is not None or view.ref in self.used:
             return "its seat is taken, or was"
+        if view.identity in self.left:
+            # Its admission may still be good, and the record of it come late: nobody would be there
+            # in the seat, and nobody could take it away.
+            return "its member left"
         if evidence is None:
             if self.charter.admission is Admission.SPONSOR:
                 return "nobody let it in"
@@ -147,12 +153,24 @@ class Pending:
         ):
             # Two of them in one commit would spoil it for everybody else in it.
             return "its seat or key is another's"
-        by_ballot = self.charter.admission is Admission.BALLOT
-        waits = self.asks if by_ballot else self.adds
-        if view.ref not in waits and len(waits) >= PENDING_MAX:
+        if self.charter.admission is Admission.BALLOT:
+            if view.ref not in self.asks and len(self.asks) >= PENDING_MAX:
+                return "too many wait already"
+            self.asks.setdefault(view.ref, waiting)
+            return None
+        if view.ref not in self.adds and not self._has_room(evidence):
             return "too many wait already"
-        waits.setdefault(view.ref, waiting)
+        self.adds.setdefault(view.ref, waiting)
         return None
+
+    def _has_room(self, evidence: Sponsor | None) -> bool:
+        if len(self.adds) >= PENDING_MAX:
+            return False
+        if evidence is None:
+            return True
+        sponsors = [one.request.evidence for one in self.adds.values()]
+        theirs = [one for one in sponsors if isinstance(one, Sponsor) and one.seat == evidence.seat]
+        return len(theirs) < SPONSORED_MAX
 
     def _ask_return(self, waiting: Waiting, one: Readmission, state: EpochState) -> str | None:
         entry = state.entry_of(one.seat)
@@ -180,6 +198,17 @@ class Pending:
             return False
         content = sponsor_content(state.group.group_id, evidence.seat, reference, evidence.until)
         return verify(key, Sign.ADMISSION, content, evidence.signature)
+
+    def grants(self, request: Request) -> bool:
+        """Whether a request that was taken in needs nothing more than a commit: where the electors
+        admit it waits for their certificate."""
+        return request.evidence is not None or self.charter.admission is not Admission.BALLOT
+
+    def certify(self, decisions: list[Decision]) -> bool:
+        """These motions are carried; whether they are others than before."""
+        before = [one.name for one in self.certified]
+        self.certified = [one for one in decisions if one.name not in self.spoilt]
+        return before != [one.name for one in self.certified]
 
     def say_farewell(self, farewell: Farewell, state: EpochState) -> bool:
         """Whether this farewell is good now; it waits for the next commit then."""
@@ -221,6 +250,15 @@ class Pending:
             if len(self.used) >= USED_MAX:
                 self.used.pop(next(iter(self.used)))
             self.used[reference] = None
+
+    def gone(self, seats: Iterable[bytes]) -> None:
+        """The members in these seats left: nobody sits there ever again."""
+        for seat in seats:
+            if len(self.left) >= USED_MAX:
+                self.left.pop(next(iter(self.left)))
+            self.left[seat] = None
+            for reference in [one.reference for one in self.adds.values() if one.seat == seat]:
+                del self.adds[reference]
 
     def prune(self, state: EpochState, *, wall_s: int, now: float) -> None:
         """Drops what the epoch of `state` has done already, what no longer holds, and what is too

@@ -166,6 +166,11 @@ class Handshake:
     message: bytes
     welcome: bytes
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return len(self.message) + len(self.welcome)
+
     def encode(self) -> bytes:
         return self.parent + codec.opaque(self.message) + codec.opaque(self.welcome)
 

@@ -17,6 +17,7 @@ from folkmoot.wire import codec
 
 SAVED_VERSION = 2
 GROUP_BYTES_MAX = 8 << 20
+BEACON_MS_MAX = 1 << 48  # the year 10889: what is later is no clock's, and leaves no time for more
 CHECKSUM_BYTES = 16
 _CHECKSUM_PREFIX = b"Folkmoot 1 saved seat"
 
@@ -65,6 +66,8 @@ class Saved:
         if version != SAVED_VERSION:
             raise codec.DecodeError(f"a saved seat of version {version}")
         seat, name, beacon_ms = reader.take(SEAT_BYTES), reader.text(NAME_BYTES_MAX), reader.u64()
+        if beacon_ms > BEACON_MS_MAX:
+            raise codec.DecodeError("a saved seat of another age")
         extension = MeetingExtension.decode(reader.opaque(1 << 16))
         secrets = codec.decode(MeetingSecrets.read, reader.opaque(1 << 12))
         group = reader.opaque(GROUP_BYTES_MAX)

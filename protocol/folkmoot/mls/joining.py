@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from folkmoot.mls import key_schedule, path, transcript, tree_math, validation
@@ -245,7 +245,20 @@ def _joined_keys(
         _, above, _ = path.derive_path(suite, path_secret, nodes)
         path.check_path_keys(tree, above)
         keys.update(above)
+    _check_keys_above(tree, own, keys)
     return PathKeys(own, keys)
+
+
+def _check_keys_above(tree: RatchetTree, own: int, keys: Mapping[int, HpkePrivateKey]) -> None:
+    """That we hold the key of each node above us, but where we are unmerged (§4.2).
+
+    Later commits are encrypted to those nodes: whoever kept one from us could, with any later
+    commit, shut us out without removing us.
+    """
+    for index in tree_math.direct_path(2 * own, tree.leaf_count):
+        node = tree.parent_node(index)
+        if node is not None and own not in node.unmerged_leaves and index not in keys:
+            raise ValidationError(Check.PATH_SECRET, f"none for node {index}, which is above us")
 
 
 def check_resumption(

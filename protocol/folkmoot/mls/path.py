@@ -164,16 +164,12 @@ def follow_path(
     filtered = tree.filtered_direct_path(sender)
     skipped = {2 * leaf for leaf in excluded}
     own_index = 2 * own.leaf
+    # There is one: a copath child that has us below it is not empty.
     position = next(
-        (
-            place
-            for place, (_, beside) in enumerate(filtered)
-            if tree_math.in_subtree(own_index, beside)
-        ),
-        None,
+        place
+        for place, (_, beside) in enumerate(filtered)
+        if tree_math.in_subtree(own_index, beside)
     )
-    if position is None:
-        raise ValidationError(Check.PATH_SECRET, "no node of the path is above us")
     beside = filtered[position][1]
     targets = [index for index in tree.resolution(beside) if index not in skipped]
     held = own.fitting(tree, {}).keys

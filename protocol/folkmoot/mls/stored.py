@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from folkmoot.mls import validation
 from folkmoot.mls.commit import Commit, ProposalOrRef, ProposalRef
 from folkmoot.mls.epoch import STORED_PROPOSALS_MAX, Epoch
-from folkmoot.mls.errors import Check, FramingError, MlsError, StateError, ValidationError
+from folkmoot.mls.errors import Check, MlsError, StateError, ValidationError
 from folkmoot.mls.evolution import evolve
 from folkmoot.mls.framing import EXTERNAL
 from folkmoot.mls.proposals import (
@@ -33,8 +33,7 @@ EXTERNAL_TYPES = frozenset({ADD, REMOVE, PSK, REINIT, GROUP_CONTEXT_EXTENSIONS})
 def store(epoch: Epoch, verified: VerifiedContent) -> bytes:
     """Keeps a verified proposal; its reference of 32 bytes. Raises MlsError."""
     body = verified.content.body
-    if isinstance(body, bytes | Commit):
-        raise FramingError(Check.WIRE_FORMAT, "no proposal")
+    assert not isinstance(body, bytes | Commit)  # the group has sorted them out
     sender = verified.sender
     if sender.type == EXTERNAL and body.type not in EXTERNAL_TYPES:
         raise ValidationError(Check.EXTERNAL_PROPOSAL)

@@ -52,6 +52,10 @@ class RelayLimits:
     control_burst: float = 256.0
     proofs_per_s: float = 1000.0  # the whole relay: a tenth of a core in signature checks
     proofs_burst: float = 2000.0
+    # Of the burst, kept for the first proofs of a link: what is left when links that are in already
+    # open rooms by the thousand, so that nobody is kept out by them.
+    proofs_kept: float = 1000.0
+    first_proofs_per_link: int = 4
 
     # ticks kept for a link that does not take them: about a second of a meeting
     link_backlog_bytes: int = 262_144

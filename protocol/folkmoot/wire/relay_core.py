@@ -218,10 +218,12 @@ class RelayCore:
         if self.leaving:
             self._refuse(link, message.request, Refusal.LEAVING)
             return
-        if self._proofs.level(now) < 1:
+        kept = self.limits.proofs_kept if link.proofs >= self.limits.first_proofs_per_link else 0
+        if self._proofs.level(now) < 1 + kept:
             self._refuse(link, message.request, Refusal.BUSY)
             return
         self._proofs.take(1, now)
+        link.proofs += 1
         key, slot, direction = message.room_key, message.slot, message.direction
         if not proof.verify_proof(self.pin, key, slot, direction, challenge, message.signature):
             raise _ViolationError(Closing.WRONG_PROOF)

@@ -32,6 +32,7 @@ class RelayLink:
         "next_challenge",
         "number",
         "paused_at",
+        "proofs",
         "roomless_at",
         "rooms",
     )
@@ -41,6 +42,7 @@ class RelayLink:
         self.rooms: dict[int, Seat] = {}
         self.challenges: dict[int, tuple[bytes, float]] = {}
         self.next_challenge = 0
+        self.proofs = 0
         self.control = Bucket(limits.control_per_s, limits.control_burst, now)
         self.bytes = Bucket(limits.link_bytes_per_s, limits.link_burst_bytes, now)
         self.backlog: deque[bytes] = deque()

@@ -17,6 +17,7 @@ from folkmoot.wire.messages import VERSION, link_path
 
 _HEADERS = {
     "Cache-Control": "no-store",
+    "Connection": "close",
     "Content-Security-Policy": page.POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

@@ -29,7 +29,9 @@ CLOSE_WAIT_S = 5.0
 # them again.
 WRITE_BUFFER_HIGH_BYTES = 65_536
 WRITE_BUFFER_LOW_BYTES = 16_384
-# Agents send no pings; whoever does gets an answer once a second.
+# What a link may still send after it was told to go, as it cannot know yet; more is a flood.
+CLOSING_BYTES_MAX = 65_536
+# Agents send no pings and no pongs; whoever pings gets an answer once a second.
 PINGS_PER_S = 1.0
 PINGS_BURST = 10.0
 
@@ -55,6 +57,7 @@ class Link(WebSocketsSansIOProtocol):
         self._number = 0
         self._pings = Bucket(PINGS_PER_S, PINGS_BURST, self.loop.time())
         self._last_call: asyncio.TimerHandle | None = None
+        self._closing_bytes = 0
 
     def attach(self, relay: Relay, version: int) -> None:
         """The WebSocket is accepted: from now on it is a link."""
@@ -123,6 +126,15 @@ class Link(WebSocketsSansIOProtocol):
 
     # What the agent sends
 
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the connection."""
+        if self.close_sent:
+            self._closing_bytes += len(data)
+            if self._closing_bytes > CLOSING_BYTES_MAX:
+                self.transport.abort()
+                return
+        super().data_received(data)
+
     async def run_asgi(self) -> None:
         """Hands this object to the application, beside what ASGI has."""
         extensions = cast(dict[str, Any], self.scope["extensions"])
@@ -158,6 +170,11 @@ class Link(WebSocketsSansIOProtocol):
         if self._pings.take(1, self.loop.time()) >= 0:
             self.write(output)
         elif self._relay is not None:
+            self._relay.too_fast(self._number)
+
+    def handle_pong(self, event: Frame) -> None:
+        """Nobody asked for it; a flood of them is a flood."""
+        if self._pings.take(1, self.loop.time()) < 0 and self._relay is not None:
             self._relay.too_fast(self._number)
 
     def handle_close(self, event: Frame) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 
 from folkmoot.relay.app import make_app
-from folkmoot.relay.gate import Gates, Requests
+from folkmoot.relay.gate import HALF_OPEN_MAX, Gates, Requests
 from folkmoot.relay.key import Identity, tls_context
 from folkmoot.relay.link import Link
 from folkmoot.relay.shell import Relay
@@ -30,8 +30,8 @@ LEAVING_WAIT_S = 2.0
 CLOSING_WAIT_S = 0.5
 # Files besides connections: listeners, the loop's own, standard streams.
 FILES_SPARE = 64
-# Connections that are no link yet, or only want the page.
-CONNECTIONS_SPARE = 512
+# A request's line and headers; an agent's are below 300.
+HEADER_BYTES_MAX = 8192
 
 _log = logging.getLogger("folkmoot.relay")
 
@@ -71,7 +71,7 @@ class _Server(uvicorn.Server):
         """Accepts connections on these sockets."""
         loop = asyncio.get_running_loop()
         connections_max = min(
-            self._relay.core.limits.links + CONNECTIONS_SPARE, _files_max() - FILES_SPARE
+            self._relay.core.limits.links + HALF_OPEN_MAX, _files_max() - FILES_SPARE
         )
         gates = Gates(
             tls_context(self._identity),
@@ -187,6 +187,7 @@ async def _serve(
         proxy_headers=False,
         server_header=False,
         ws_per_message_deflate=False,
+        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         ws_ping_interval=None,
     )
     server = _Server(config, relay, identity, on_ready)

@@ -153,6 +153,11 @@ class PageServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}/"
 
+    @property
+    def has_page(self) -> bool:
+        """Whether a tab is here that shows the meeting."""
+        return self._active is not None
+
     def handover_url(self, life_s: float = TOKEN_LIFE_S) -> str:
         """The page's address with a fresh one-time token: for a terminal without a display. Not
         for argv."""

@@ -28,6 +28,7 @@ export class Preview {
       autoplay: true,
       muted: true,
       playsinline: true,
+      tabindex: "-1", // Firefox would stop at it, and there is nothing to do
       "aria-label": "Your own picture",
     });
     this.video.muted = true;

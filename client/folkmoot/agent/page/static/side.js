@@ -328,8 +328,8 @@ export class Chat {
  */
 function moment(line) {
   const at = Number(line.at_ms ?? line.at);
-  if (at > 1e11) return new Date(at);
-  return at > 1e9 ? new Date(at * 1000) : null;
+  const when = at > 1e11 ? new Date(at) : at > 1e9 ? new Date(at * 1000) : null;
+  return when && Number.isFinite(when.getTime()) ? when : null; // a writer may say any number
 }
 
 /** @param {any} line */
@@ -344,7 +344,8 @@ function lineKey(line) {
  * @returns {any[]}
  */
 export function joined(known, fresh) {
-  const key = (line) => `${line.at_ms ?? line.at} ${lineKey(line)}`;
+  // Not by the name, which may change: by who wrote what, and when.
+  const key = (line) => `${line.at_ms ?? line.at} ${line.from} ${line.text}`;
   const keys = new Set(fresh.map(key));
   return [...known.filter((line) => !keys.has(key(line))), ...fresh].slice(-LINES_MAX);
 }

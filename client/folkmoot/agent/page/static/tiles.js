@@ -11,7 +11,7 @@ const GAP = 12;
  */
 const SHAPES = [4 / 3, 1, 16 / 9];
 const CLEARLY = 1.15;
-const WIDTH_MIN = 150;
+const WIDTH_MIN = 132; // twelve are seen at once on a telephone held upright
 const SPEAKING_LEVEL = 0.015;
 const SPEAKING_MS = 700;
 
@@ -30,14 +30,15 @@ export function layout(count, width, height) {
         (width - GAP * (columns - 1)) / columns,
         ((height - GAP * (rows - 1)) / rows) * shape,
       );
-      const area = Math.max(0, tile) * (tile / shape);
+      if (tile < WIDTH_MIN) continue;
+      const area = tile * (tile / shape);
       if (area > most * (shape === best.shape ? 1 : CLEARLY)) {
         best = { columns, tile, shape };
         most = area;
       }
     }
   }
-  if (best.tile >= WIDTH_MIN) return best;
+  if (best.tile) return best;
   // Too many to see all at once: tiles of a useful size, and the grid scrolls.
   const columns = Math.max(1, Math.floor((width + GAP) / (WIDTH_MIN + GAP)));
   return { columns, tile: (width - GAP * (columns - 1)) / columns, shape: SHAPES[0] };
@@ -206,6 +207,7 @@ export class Grid {
     this.element.style.setProperty("--shape", String(shape));
     this.element.style.setProperty("--tile", `${size}px`);
     this.element.classList.toggle("tight", size < 220);
+    this.element.classList.toggle("tiny", size < 170);
   }
 
   close() {

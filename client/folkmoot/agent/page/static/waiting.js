@@ -85,7 +85,7 @@ export class Waiting {
           {},
           "Perhaps they did not know who ",
           strong,
-          " is. You can ask who invited you, by telephone or another way. While this page is open you go on knocking, and anybody inside can still let you in.",
+          " is. You can ask who invited you, by telephone or another way. While this page is open, others who are inside can still let you in. To knock anew, leave, and join again with the same invite.",
         ),
       ]);
       fill(this.buttons, this.#stop("Stop knocking, and leave"));
