@@ -21,9 +21,10 @@ from folkmoot.meeting import events
 from folkmoot.meeting.epochs import TICK_BEHIND_S
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.records import RecordKind
+from folkmoot.wire.limits import Bucket
 from simulation.hostile_member import Forged, Hostile
 from simulation.meeting_world import Member, World, agreed
-from simulation.moot import ASSEMBLY, CIRCLE, gather, knows, move, move_out, outs, vote
+from simulation.moot import ASSEMBLY, CIRCLE, gather, inside, knows, move, move_out, outs, vote
 from simulation.test_meeting import say, texts
 
 
@@ -95,6 +96,9 @@ class Scene:
 
     def refused_by_all(self, attack: Callable[[Scene], Forged], why: str) -> None:
         before = {one.name: len(one.of(events.Refused)) for one in self.honest}
+        for one in self.honest:
+            # Not so many are told in so short a time; here every one is to be seen.
+            inside(one).refusals = Bucket(10, 10, self.world.now)
         forged = attack(self)
         self.world.run(1)
         for one in self.honest:

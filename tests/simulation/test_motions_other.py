@@ -87,6 +87,8 @@ def test_guests_are_raised_and_vote_from_then_on() -> None:
     stay = [ann, bob, cy, dee, fay]
     world.run_until(lambda: all(outs(one) == [("Eve", "removed")] for one in stay), 15)
     assert agreed(stay)
+    world.run_until(lambda: bool(eve.of(events.Left)), 15)  # a guest is told, too
+    assert "Ann moved it" in eve.of(events.Left)[0].why
 
 
 def test_the_rules_are_amended_by_a_vote_and_newcomers_are_asked() -> None:

@@ -8,6 +8,7 @@ from folkmoot.cells import council
 from folkmoot.cells.records import Inbox, pack
 from folkmoot.governance.evidence import make_readmission
 from folkmoot.meeting.door import (
+    VOID,
     WORK_BITS_MIN,
     Answer,
     Claim,
@@ -18,7 +19,7 @@ from folkmoot.meeting.door import (
     public_of,
     seal_knock,
 )
-from folkmoot.meeting.entrance import DOOR_KEPT_S, DOORS_MAX, KNOCK_SILENT_S, VOID
+from folkmoot.meeting.entrance import DOOR_KEPT_S, DOORS_MAX, KNOCK_SILENT_S
 from folkmoot.meeting.events import Knocked, KnockGone
 from folkmoot.meeting.invite import door_cell_secret, door_room_root
 from folkmoot.meeting.rooms import DOOR, Wanted

@@ -13,6 +13,7 @@ from folkmoot.meeting.door import (
     HANDSHAKES_MAX,
     NO_SUCH_MEMBER,
     SAID_NO,
+    VOID,
     Answer,
     CatchUpAnswer,
     Claim,
@@ -130,7 +131,7 @@ def test_a_group_with_something_beside_the_meeting_is_none_of_ours() -> None:
     cleo.people.commit("ada", [mls.GroupContextExtensions(more)])
     (event,) = cleo.hear(cleo.welcome())
     assert isinstance(event, Refused)
-    assert "more in it" in event.why
+    assert event.why == "What the door gave us is not a meeting."
     assert cleo.outside.take_admitted() is None
 
 
@@ -154,6 +155,7 @@ def test_places_and_refusals_are_told_once() -> None:
     assert cleo.hear(WaitAnswer(2)) == []
     assert cleo.hear(RefusedAnswer(SAID_NO)) == [Refused("admission", SAID_NO)]
     assert cleo.hear(RefusedAnswer(NO_SUCH_MEMBER)) == [Refused("admission", NO_SUCH_MEMBER)]
+    assert cleo.hear(RefusedAnswer(VOID)) == [Refused("admission", VOID)]
     for why in (SAID_NO, NO_SUCH_MEMBER) * 3:
         assert cleo.hear(RefusedAnswer(why)) == []
 

@@ -17,6 +17,7 @@ from folkmoot.meeting.context import Context, UsageError
 from folkmoot.meeting.door import (
     NO_SUCH_MEMBER,
     SAID_NO,
+    VOID,
     WORK_BITS_MAX,
     WORK_BITS_MIN,
     Answer,
@@ -58,7 +59,6 @@ WELCOMES_MAX = 64  # settled commits whose newcomers can still be answered
 SEEN_MAX = 4096
 DOOR_KEPT_S = 600.0  # as long as the commits are kept that lead from there to here
 DOORS_MAX = 2
-VOID = "This invite is void since somebody was removed: ask for another."
 
 
 @dataclass(slots=True)

@@ -17,8 +17,8 @@ from folkmoot.governance.evidence import make_readmission
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.door import (
     HANDSHAKES_MAX,
-    NO_SUCH_MEMBER,
     SAID_NO,
+    SENTENCES,
     WORK_BITS_MIN,
     CatchUpAnswer,
     Claim,
@@ -187,7 +187,7 @@ class Outside:
                 self._position = answer.position
                 self._context.tell(Waiting(answer.position))
         elif isinstance(answer, RefusedAnswer):
-            self._tell_refused(NO_SUCH_MEMBER if answer.why == NO_SUCH_MEMBER else SAID_NO)
+            self._tell_refused(answer.why if answer.why in SENTENCES else SAID_NO)
         elif isinstance(answer, CatchUpAnswer):
             if self._claim is None:
                 return  # a newcomer missed nothing, and would keep them for ever
