@@ -172,6 +172,15 @@ async def _endings(here: World, page: Page, session: FakeSession) -> Shown:
     yield "left", page
 
 
+async def _removed(page: Page, session: FakeSession) -> Shown:
+    await expect(page.locator(".tile")).to_have_count(1)
+    how = "You were removed from the meeting by a vote: " + "N" * 64 + " moved it."
+    removed = {"how": how, "rules": ["More than two thirds must say yes."]}
+    session.publish({"event": "left", "why": how, "removed": removed})
+    await expect(page.get_by_role("heading", name="You were removed by a vote")).to_be_focused()
+    yield "removed", page
+
+
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_every_view_and_dialog(size: tuple[int, int]) -> None:
     folder = os.environ.get("FOLKMOOT_ARTEFACTS")
@@ -197,6 +206,11 @@ def test_every_view_and_dialog(size: tuple[int, int]) -> None:
                 async for what, shown in part(here, page, session):
                     await judge(what, shown)
             await page.close()
+        session = FakeSession(phase="in")
+        async with world(session) as here:
+            page = await here.open(reduced_motion="reduce")
+            async for what, shown in _removed(page, session):
+                await judge(what, shown)
         assert found == [], "\n".join(map(str, found))
 
     run(test)

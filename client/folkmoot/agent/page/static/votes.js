@@ -310,6 +310,7 @@ export function moveDialog(app, kind, who) {
   ).length;
   const what = { remove: `remove ${name}`, raise: `give ${name} a vote`, admit: `let ${name} in` }[kind];
   const can = needed !== null && needed !== undefined;
+  // The focus is at the top, so that the rule is what is read first, and not the buttons below it.
   const dialog = new Dialog(`Ask for a vote to ${what}?`, [
     h("p", {}, "No one person decides this. Those who vote are asked, by the rule that all agreed to:"),
     charterList({ sentences: asks.rules }),
@@ -323,7 +324,7 @@ export function moveDialog(app, kind, who) {
     h(
       "div",
       { class: "row end" },
-      button(can ? "Cancel" : "Close", () => dialog.close(), { autofocus: true }),
+      button(can ? "Cancel" : "Close", () => dialog.close()),
       can &&
         button(
           "Ask for the vote",
