@@ -84,6 +84,9 @@ def test_who_asks_for_a_removal_is_told_what_it_takes_and_what_it_does() -> None
             await expect(dialog).to_contain_text("cannot be undone")
             await expect(button(dialog, "Close")).to_be_focused()
             await expect(dialog.get_by_text("No one person decides this.")).to_be_in_viewport()
+            session._set("bbbb0002", microphone=False)  # the list is made anew meanwhile
+            session.change()
+            await expect(page.locator('.person[data-member="bbbb0002"]')).to_contain_text("off")
             await page.keyboard.press("Escape")
             await expect(ask).to_be_focused()
             assert session.done("move") == []

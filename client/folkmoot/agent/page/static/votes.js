@@ -258,7 +258,7 @@ function voteDialog(app, motion, yes) {
         ),
       ),
     ].filter(Boolean),
-    { class: "narrow" },
+    { class: "narrow", next: "#votes-heading" },
   );
   return dialog.open();
 }
