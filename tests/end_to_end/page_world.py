@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright, expect
 
 from folkmoot.agent.page import PageServer, bridges_of
 from page_session import FakeSession
@@ -111,5 +111,5 @@ def off(what: str) -> dict[str, Any]:
     return {"do": what, "on": False}
 
 
-def button(page: Page, name: str) -> Any:
+def button(page: Page | Locator, name: str) -> Any:
     return page.get_by_role("button", name=name)

@@ -11,6 +11,7 @@ from folkmoot.governance import PRESETS, Charter, sentences
 from folkmoot.governance.motion import MOTION_S, MOTION_S_MIN, MotionKind
 from folkmoot.governance.sentences import rules_of
 from folkmoot.meeting import Meeting, events
+from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.names import member_id
 from simulation.meeting_world import Member, World
 from simulation.moot import ASSEMBLY, BY_BALLOT, CIRCLE, LINES, gather, move, move_out, vote
@@ -118,6 +119,17 @@ def test_what_a_charter_has_votes_on(charter: Charter, used: bool, asks: set[str
     assert {one for one in ("remove", "raise", "admit") if voting[one] is not None} == asks
     if "remove" in asks:  # one alone removes nobody
         assert voting["remove"]["needed"] is None
+
+
+def test_who_knocks_is_shown_no_vote() -> None:
+    host = _alone(CIRCLE)
+    newcomer = Meeting.join(
+        Invite.parse(host.invite_text()), name="Bob", now=1.0, wall_s=WALL_S,
+        entropy=entropy_of("knocks"),
+    )  # fmt: skip
+    shown = Votes().shown(newcomer, 1.0)
+    assert (shown["motions"], shown["decided"]) == ([], [])
+    assert (shown["voting"]["votes"], shown["voting"]["electors"]) == (False, 0)
 
 
 def test_every_kind_of_motion_has_its_rule() -> None:
