@@ -44,7 +44,6 @@ def loss_in(recording: Path) -> float:
     times = voice_times_ms(recording)
     end = times[-1] - 1000
     begin = end - WATCHED_S * 1000
-    assert times[0] <= begin, f"{recording.name} has only {times[-1] - times[0]} ms"
     due = WATCHED_S * 1000 / FRAME_MS
     return max(0.0, 1 - sum(begin < one <= end for one in times) / due)
 
