@@ -20,6 +20,7 @@ MODULES = {
     "sframe": "targets_cells",
     "cells": "targets_cells",
     "governance": "targets_meeting_words",
+    "votes": "targets_votes",
     "invite": "targets_meeting_words",
     "door": "targets_meeting_words",
     "words": "targets_meeting_words",

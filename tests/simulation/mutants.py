@@ -88,18 +88,18 @@ def _remove_anybody(patches: Patches) -> None:
     judge = judging.judge
 
     def lenient(
-        change: Change, *, group_id: bytes, roster: Any, charter: Any, parent_tick: int
+        change: Change, *, group_id: bytes, roster: Any, terms: Any, parent_tick: int
     ) -> Verdict:
         try:
             return judge(
-                change, group_id=group_id, roster=roster, charter=charter, parent_tick=parent_tick
+                change, group_id=group_id, roster=roster, terms=terms, parent_tick=parent_tick
             )
         except Refusal as refusal:
             if "takes away a seat" not in str(refusal):
                 raise
             evidence = decode_commit_evidence(change.authenticated_data)
             left = tuple(one.seat for one in roster if one.leaf in change.removes)
-            return Verdict(evidence.tick, (), left, ())
+            return Verdict(evidence.tick, (), left, (), terms)
 
     patches.everywhere(judge, lenient)
 

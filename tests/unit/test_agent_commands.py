@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from folkmoot.agent.commands import CommandError, perform
+from folkmoot.agent.view import event_of
 from folkmoot.governance import PRESETS
 from folkmoot.meeting import Meeting
-from folkmoot.meeting.events import ChatReceived, Left
+from folkmoot.meeting.events import BallotCast, ChatReceived, Decided, Left, MotionMade
 from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.names import member_id
 from folkmoot.meeting.records import CHAT_BYTES_MAX
@@ -113,9 +114,8 @@ def test_who_is_not_in_is_told_so(knocking: Meeting, command: dict[str, Any]) ->
     assert why_not(knocking, command) == "You are not in the meeting yet."
 
 
-def test_motions_are_for_a_later_version(meeting: Meeting) -> None:
-    for name in ("move", "vote", "secede"):
-        assert "This version has no" in why_not(meeting, {"do": name})
+def test_walking_out_is_for_a_later_version(meeting: Meeting) -> None:
+    assert "This version has no" in why_not(meeting, {"do": "secede"})
     assert why_not(meeting, {"do": "dance"}) == "There is no command 'dance'."
 
 
@@ -163,3 +163,63 @@ def test_leaving_before_and_after_coming_in(meeting: Meeting, knocking: Meeting)
         assert events_of(one, Left) == []
     assert why_not(meeting, {"do": "chat", "text": "hello"})
     perform(knocking, {"do": "accept_charter"}, NOW)
+
+
+def circle() -> Meeting:
+    return Meeting.found(
+        name="Ada",
+        charter=PRESETS["circle"],
+        relays=RELAYS,
+        now=NOW,
+        wall_s=WALL_S,
+        entropy=entropy_of("circle"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ({"do": "move"}, '"kind" is missing'),
+        ({"do": "move", "kind": "remove"}, '"subject" is missing'),
+        ({"do": "move", "kind": "remove", "subject": "feedfeedfeedfeed"}, "no such member"),
+        ({"do": "move", "kind": "praise", "subject": "x"}, "What can be moved"),
+        ({"do": "move", "kind": "relays", "subject": "x"}, "stays on the relays"),
+        ({"do": "move", "kind": "admit", "subject": "x"}, "Nobody knocks"),
+        ({"do": "move", "kind": "amend", "subject": "x"}, "no charter"),
+        ({"do": "move", "kind": "amend", "subject": {"preset": "duel"}}, "no preset"),
+        ({"do": "move", "kind": "amend", "subject": "circle"}, "the charter that there is"),
+        ({"do": "move", "kind": "amend", "subject": "assembly"}, "stays as it was"),
+        ({"do": "vote"}, '"motion" is missing'),
+        ({"do": "vote", "motion": "x", "choice": True}, '"choice" is "yes" or "no"'),
+        ({"do": "vote", "motion": "x", "choice": "yes"}, "no such motion"),
+    ],
+)
+def test_a_motion_or_vote_that_cannot_be(command: dict[str, Any], sentence: str) -> None:
+    assert sentence in why_not(circle(), command)
+
+
+def test_who_is_alone_changes_the_rules_alone_and_can_remove_nobody() -> None:
+    meeting = circle()
+    own = member_id(meeting.seat)
+    why = why_not(meeting, {"do": "move", "kind": "remove", "subject": own})
+    assert "Nobody can be removed here" in why
+    wanted = {"preset": "circle", "removal": "9/10", "amendment": "9/10"}
+    perform(meeting, {"do": "move", "kind": "amend", "subject": wanted}, NOW)
+    (made,) = events_of(meeting, MotionMade)
+    (view,) = meeting.motions(NOW)
+    (said,) = event_of(meeting, made, NOW)
+    assert said["motion"] == view.motion
+    assert said["subject"]["removal"] == "at least 9/10"
+    assert (said["kind"], said["by"], said["needed"]) == ("amend", own, 1)
+    assert "nine tenths" in " ".join(said["changes"])
+    perform(meeting, {"do": "vote", "motion": view.motion, "choice": "no"}, NOW)
+    (ballot,) = events_of(meeting, BallotCast)
+    assert event_of(meeting, ballot, NOW) == [
+        {"event": "ballot", "motion": view.motion, "by": own, "choice": "no"}
+    ]
+    assert "final" in why_not(meeting, {"do": "vote", "motion": view.motion, "choice": "yes"})
+    meeting.handle_timer(NOW + 1)
+    (decided,) = events_of(meeting, Decided)
+    assert event_of(meeting, decided, NOW) == [
+        {"event": "decided", "motion": view.motion, "carried": False}
+    ]

@@ -61,7 +61,6 @@ def call(*words: str, env: dict[str, str] | None = None) -> Result:
         (["meet", "--listen", "nonsense"], "not of the form HOST:PORT"),
         (["meet", "--relay", str(ADDRESS), "--listen", "127.0.0.1:0"], "none is started"),
         (["meet", "--charter", "no-such-file.toml"], "neither a file nor one of circle"),
-        (["meet", "--charter", "circle"], "This version has no ballots yet"),
         (["meet", "--play", "song.ogg"], "go with --headless"),
         (["meet", "--headless", "--loop"], "repeats the file of --play"),
         (["meet", "--headless", "--for", "-3"], "above 0"),
@@ -96,14 +95,12 @@ def test_a_charter_file_that_says_nonsense(tmp_path: Path) -> None:
         assert sentence in result.stderr
 
 
-def test_an_invite_with_ballots_is_shown_and_not_joined() -> None:
-    word = _invite("circle").word()
-    shown = call("inspect", word)
+def test_an_invite_with_ballots_says_how_they_are_counted() -> None:
+    shown = call("inspect", _invite("assembly").word())
     assert shown.exit_code == 0
-    assert "cannot be joined with this program" in shown.stdout
-    joined = call("join", word, "--headless")
-    assert joined.exit_code == 1
-    assert "no ballots yet" in joined.stderr
+    text = " ".join(shown.stdout.replace("│", " ").split())
+    assert "Somebody is removed only when more than two thirds of all who vote say yes" in text
+    assert "by heads and by lines" in text
 
 
 def test_inspect_for_people() -> None:
@@ -125,7 +122,6 @@ def test_inspect_for_programs() -> None:
     assert event["invite"] == WORD
     assert event["relays"][0]["address"] == str(ADDRESS)
     assert event["charter"]["removal"] == "never"
-    assert event["unsupported"] is None
     assert DOOR_SECRET.hex() not in result.stdout
 
 

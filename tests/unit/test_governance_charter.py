@@ -20,7 +20,6 @@ from folkmoot.governance.charter import (
     Share,
     amendment_refused,
     from_mapping,
-    supported_now,
     to_mapping,
 )
 from folkmoot.governance.sentences import differences, sentences
@@ -126,6 +125,7 @@ def bytes_of(removal: str, amendment: str = "020203", head: str = "010201") -> b
         (bytes_of("010304"), "fewer than removing"),  # removal 3/4, amendment above 2/3
         (bytes_of("020203", "010203"), "Two thirds"),
         (bytes_of("020203", head="010101"), "anybody may come in"),
+        (bytes_of("00", head="010101")[:-1] + b"\x01", "no lines"),
         (bytes_of("00", head="010401"), "admission"),
         (bytes_of("00", head="010203"), "electors"),
         (bytes_of("00", head="000201"), "version 0"),
@@ -168,25 +168,14 @@ def test_nobody_is_removed_among_three_and_never_by_fewer_than_three() -> None:
 def test_removal_never_cannot_be_amended_away() -> None:
     assert amendment_refused(PRESETS["unremovable"], PRESETS["circle"]) is not None
     assert amendment_refused(PRESETS["circle"], PRESETS["unremovable"]) is None
+    assert amendment_refused(PRESETS["circle"], PRESETS["circle"]) is not None
+    for change in ({"lineage": True}, {"electors": Electors.VOUCHED}):
+        changed = dataclasses.replace(PRESETS["circle"], **change)
+        assert "Who votes" in str(amendment_refused(PRESETS["circle"], changed))
     fixed = dataclasses.replace(PRESETS["circle"], amendment=None)
     assert amendment_refused(fixed, PRESETS["circle"]) is not None
     assert fixed.amendment_needed(9) is None
     assert PRESETS["circle"].amendment_needed(9) == 7
-
-
-def test_what_needs_ballots_is_not_supported_yet() -> None:
-    unremovable = PRESETS["unremovable"]
-    assert supported_now(unremovable) is None
-    assert supported_now(dataclasses.replace(unremovable, admission=Admission.OPEN)) is None
-    for other in (
-        PRESETS["circle"],
-        PRESETS["assembly"],
-        dataclasses.replace(unremovable, admission=Admission.BALLOT),
-        dataclasses.replace(unremovable, electors=Electors.VOUCHED),
-    ):
-        sentence = supported_now(other)
-        assert sentence is not None
-        assert "ballots" in sentence
 
 
 GOOD = {

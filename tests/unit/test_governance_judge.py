@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from folkmoot.governance import PRESETS, Admission
+from folkmoot.governance import PRESETS, Admission, Charter, MeetingExtension, Relay
 from folkmoot.governance.evidence import (
     Certificate,
     CommitEvidence,
@@ -21,11 +21,15 @@ from folkmoot.governance.evidence import (
 )
 from folkmoot.governance.judge import Change, Newcomer, RosterEntry, Verdict, judge
 from folkmoot.governance.refusals import Refusal, Rule
+from folkmoot.governance.roll import Roll
+from folkmoot.governance.terms import Pairs, Terms
+from folkmoot.wire.address import RelayAddress
 
 GROUP = b"g" * 16
 TICK = 1000
 CHARTER = PRESETS["unremovable"]
 OPEN = replace(CHARTER, admission=Admission.OPEN)
+RELAY = Relay(RelayAddress("192.0.2.1", 443, b"p" * 32))
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([i]) * 32) for i in range(6)]
 SEATS = [bytes([i]) * 16 for i in range(6)]
 ROSTER = tuple(
@@ -43,12 +47,19 @@ def decide(
     committer: int | None = 0,
     other: Refusal | None = None,
     tick: int = TICK,
-    charter: object = CHARTER,
+    charter: Charter = CHARTER,
     data: bytes | None = None,
+    recorded: Roll | None = None,
+    extensions: Pairs | None = None,
 ) -> Verdict:
     authenticated = CommitEvidence(tick, evidence).encode() if data is None else data
-    change = Change(committer, authenticated, adds, removes, other)
-    return judge(change, group_id=GROUP, roster=ROSTER, charter=charter, parent_tick=TICK)  # type: ignore[arg-type]
+    change = Change(committer, authenticated, adds, removes, other, extensions)
+    terms = terms_of(charter, recorded)
+    return judge(change, group_id=GROUP, roster=ROSTER, terms=terms, parent_tick=TICK)
+
+
+def terms_of(charter: Charter, recorded: Roll | None = None) -> Terms:
+    return Terms(MeetingExtension(charter, (RELAY,)), recorded)
 
 
 def farewell(seat: int = 2) -> Farewell:
@@ -78,11 +89,11 @@ def test_who_says_farewell_is_taken_out() -> None:
 
 def test_who_comes_back_gets_a_fresh_leaf() -> None:
     verdict = decide((comeback(),), adds=(returning(),), removes=(2,))
-    assert verdict == Verdict(TICK, (), (), (SEATS[2],))
+    assert verdict == Verdict(TICK, (), (), (SEATS[2],), terms_of(CHARTER))
 
 
 def test_a_commit_without_proposals_is_allowed() -> None:
-    assert decide() == Verdict(TICK, (), (), ())
+    assert decide() == Verdict(TICK, (), (), (), terms_of(CHARTER))
 
 
 FORGED = Sponsor(NEW.reference, SEATS[1], TICK + 60, bytes(64))
@@ -101,6 +112,9 @@ BY_ANOTHER = make_farewell(KEYS[3], GROUP, SEATS[2], ROSTER[2].leaf_hash)
     [
         ({"removes": (2,)}, Rule.REMOVE_UNPROVEN),
         ({"evidence": (Certificate(b"ballots"),), "removes": (2,)}, Rule.CERTIFICATE),
+        ({"extensions": ()}, Rule.CONTEXT),
+        ({"extensions": terms_of(CHARTER).extensions()}, Rule.CONTEXT),
+        ({"extensions": terms_of(OPEN).extensions()}, Rule.CONTEXT),
         ({"evidence": (STALE,), "removes": (2,)}, Rule.LEAF_STALE),
         ({"evidence": (BY_ANOTHER,), "removes": (2,)}, Rule.DEPARTURE_SIGNATURE),
         ({"evidence": (farewell(),), "removes": (3,)}, Rule.REMOVE_UNPROVEN),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from folkmoot.agreement import NAMING_BYTES_MAX, agreement, candidates, presence, tally, votes
-from folkmoot.governance import EXTENSION_TYPE, PRESETS, extension
+from folkmoot.governance import EXTENSION_TYPE, PRESETS, extension, motion, roll
 from folkmoot.meeting import door, entrance, invite
 
 GROUP = Path(__file__).resolve().parents[2] / "protocol" / "GROUP.md"
@@ -31,6 +31,11 @@ def test_the_presets_have_these_bytes_and_hashes(name: str) -> None:
         f"at most {extension.RESERVE_MAX} relays",
         f"at most {extension.LANES_MAX} lanes",
         f"vector of 1 to {extension.PACES_MAX} paces",
+        f"extension 0x{roll.EXTENSION_TYPE:X}",
+        f"each once, {roll.ROLL_MAX:,} at most",
+        f"opaque subject ({motion.SUBJECT_BYTES_MAX:,} at most)",
+        f"{motion.MOTION_S_MIN} to {motion.MOTION_S_MAX} later; {motion.MOTION_S} unless",
+        *(f"| {kind.value} {kind.name.lower()} |" for kind in motion.MotionKind),
         f"vector of 1 to {invite.RELAYS_MAX} relays",
         f"opaque of {invite.GROUP_ID_BYTES_MIN} to {invite.GROUP_ID_BYTES_MAX}",
         f"opaque sealed ({door.KNOCK_SEALED_BYTES:,}) ‖ nonce u64",

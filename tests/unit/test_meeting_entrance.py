@@ -57,14 +57,14 @@ class Door:
         state = people[name].state
         self.laggards = Laggards()
         self.epochs = Epochs(
-            state, seat=seat_of(name), charter=people.charter,
+            state, seat=seat_of(name),
             wall_s=self.context.wall_s, now=NOW,
         )  # fmt: skip
         self.door = state.secrets.door
         self.entrance = Entrance(
             self.context, self.epochs, self.laggards, self.door, lambda now: 3, NOW
         )
-        root = self.entrance.room_root
+        root = self.entrance.room_roots[0]
         for action in self.context.rooms.want([Wanted(0, DOOR, root, Direction.BOTH, "main")]):
             self.context.rooms.changed(action.room, True)
         self._inbox = Inbox(1 << 20)

@@ -36,7 +36,7 @@ def verdict_of(people: People, staged: mls.Staged) -> Refusal:
             change_of(staged),
             group_id=GROUP,
             roster=state.roster,
-            charter=people.charter,
+            terms=state.terms,
             parent_tick=state.secrets.tick,
         )
     return caught.value
@@ -80,8 +80,6 @@ def _outsiders(people: People) -> mls.GroupContextExtensions:
 KINDS: list[tuple[str, Callable[[People], mls.Proposal]]] = [
     ("ReInit", lambda _: mls.ReInit(b"another group   ", SUITE)),
     ("PreSharedKey", _key_from_before),
-    ("GroupContextExtensions", lambda people: mls.GroupContextExtensions([])),
-    ("GroupContextExtensions", _outsiders),
 ]
 
 
@@ -91,6 +89,11 @@ def test_kinds_of_proposals_that_have_no_place(
 ) -> None:
     message = commit(people, [make(people)])
     assert refused(people, message, Rule.PROPOSAL_KIND).detail == name
+
+
+def test_the_groups_extensions_stay_without_evidence(people: People) -> None:
+    refused(people, commit(people, [mls.GroupContextExtensions([])]), Rule.CONTEXT)
+    refused(people, commit(people, [_outsiders(people)]), Rule.CONTEXT)
 
 
 def test_a_proposal_of_another_has_no_place(people: People) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from folkmoot import mls
 from folkmoot.meeting.epoch_state import EpochState
-from folkmoot.meeting.epochs import ORPHANS_MAX, Epochs
+from folkmoot.meeting.epochs import Epochs
+from folkmoot.meeting.orphans import ORPHANS_MAX
 from folkmoot.meeting.records import Handshake
 from unit.meeting_parts import TICK, People, entropy_of, seat_of
 
@@ -23,7 +24,6 @@ class Behind:
         self.epochs = Epochs(
             state,
             seat=seat_of("ada"),
-            charter=people.charter,
             wall_s=lambda now: TICK + int(now),
             now=NOW,
         )

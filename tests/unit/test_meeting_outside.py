@@ -13,6 +13,7 @@ from folkmoot.meeting.door import (
     HANDSHAKES_MAX,
     NO_SUCH_MEMBER,
     SAID_NO,
+    VOID,
     Answer,
     CatchUpAnswer,
     Claim,
@@ -75,7 +76,7 @@ def test_a_welcome_leads_into_the_epoch_of_the_others() -> None:
     assert cleo.hear(cleo.welcome()) == []
     admitted = cleo.outside.take_admitted()
     assert admitted is not None
-    state, ada = admitted[0], cleo.people["ada"].state
+    state, ada = admitted, cleo.people["ada"].state
     assert (state.authenticator, state.secrets) == (ada.authenticator, ada.secrets)
 
 
@@ -121,6 +122,19 @@ def test_another_meeting_is_not_ours() -> None:
     assert cleo.outside.take_admitted() is None
 
 
+def test_a_group_with_something_beside_the_meeting_is_none_of_ours() -> None:
+    """An external sender, say, who could propose from outside for ever."""
+    cleo = Newcomer()
+    ada = cleo.people["ada"].state.group
+    sender = mls.ExternalSender(ada.members()[0].signature_key, mls.Credential.basic(b"outside"))
+    more = [*ada.extensions, mls.external_senders_extension([sender])]
+    cleo.people.commit("ada", [mls.GroupContextExtensions(more)])
+    (event,) = cleo.hear(cleo.welcome())
+    assert isinstance(event, Refused)
+    assert event.why == "What the door gave us is not a meeting."
+    assert cleo.outside.take_admitted() is None
+
+
 @pytest.mark.parametrize("part", ["package", "tree", "welcome"])
 def test_a_welcome_that_is_not_ours_leads_nowhere(part: str) -> None:
     cleo = Newcomer()
@@ -141,6 +155,7 @@ def test_places_and_refusals_are_told_once() -> None:
     assert cleo.hear(WaitAnswer(2)) == []
     assert cleo.hear(RefusedAnswer(SAID_NO)) == [Refused("admission", SAID_NO)]
     assert cleo.hear(RefusedAnswer(NO_SUCH_MEMBER)) == [Refused("admission", NO_SUCH_MEMBER)]
+    assert cleo.hear(RefusedAnswer(VOID)) == [Refused("admission", VOID)]
     for why in (SAID_NO, NO_SUCH_MEMBER) * 3:
         assert cleo.hear(RefusedAnswer(why)) == []
 

@@ -81,6 +81,19 @@ def test_a_commit_that_takes_away_leaves_nothing_of_what_was() -> None:
     assert (fresh.root_tick, fresh.root_due) == (1060, False)
 
 
+def test_who_is_removed_knows_neither_rooms_nor_door_from_then_on() -> None:
+    """At once, however short ago the rooms changed for another reason."""
+    before = SECRETS.before_commit(1001, b"n" * 16, True, True)
+    assert before.signalling == before.room_root == ZEROS
+    assert before.door == DoorSecrets(ZEROS, ZEROS)
+    assert (before.root_tick, before.root_due) == (1001, False)
+    fresh, other = after(before, b"epoch"), after(before, b"other")
+    made = [fresh.door.private, fresh.door.secret, fresh.room_root, fresh.signalling]
+    made += [other.door.private, other.door.secret]
+    assert len(set(made)) == 6
+    assert not {SECRETS.door.private, SECRETS.door.secret, ZEROS} & set(made)
+
+
 @pytest.mark.parametrize("seconds", [0, 1, ROOM_ROOT_INTERVAL_S - 1])
 def test_rooms_change_once_a_minute_at_most(seconds: int) -> None:
     soon = SECRETS.before_commit(1000 + seconds, b"n" * 16, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from folkmoot.governance.evidence import ADMISSION_S, EVIDENCES_MAX
-from folkmoot.meeting import records, secrets
+from folkmoot.meeting import deciding, entrance, epochs, motions, records, secrets
 from folkmoot.meeting.rooms import COUNCIL
 from folkmoot.wire.labels import Derive, Sign
 
@@ -25,6 +25,22 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"name as text ({records.NAME_BYTES_MAX} at most)" in TEXT
     assert f"opaque digest ({records.DIGEST_BYTES_MAX} at most)" in TEXT
     assert f"name is {len(COUNCIL.encode())} bytes" in TEXT
+
+
+def test_the_rules_of_votes_are_those_of_the_code() -> None:
+    text = " ".join(TEXT.split())
+    for sentence in (
+        f"{motions.MOTIONS_MAX} motions open and {motions.MOTIONS_OF_MEMBER_MAX} of one member",
+        f"{motions.EARLY_MAX} records of votes that wait",
+        f"at its opening (give or take {motions.CLOCK_S} s of clocks)",
+        f"when its end is {motions.DECIDE_AFTER_S} s ago",
+        f"clock it is more than {epochs.TICK_BEHIND_S} s behind",
+        f"hears nobody in its epoch for {deciding.REMOVED_WAIT_S:.0f} s",
+        f"kept for {entrance.DOOR_KEPT_S / 60:.0f} minutes",
+    ):
+        assert sentence in text, sentence
+    assert motions.MOTIONS_OF_MEMBER_MAX == 3
+    assert entrance.DOORS_MAX == 2
 
 
 def test_every_item_and_record_kind_is_in_a_table() -> None:

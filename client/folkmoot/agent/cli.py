@@ -25,7 +25,6 @@ from folkmoot.governance import (
     Charter,
     CharterError,
     from_mapping,
-    supported_now,
 )
 from folkmoot.relay.cli import relay as relay_command
 from folkmoot.wire.address import RelayAddress, parse_host_port
@@ -196,8 +195,6 @@ def _charter(text: str) -> Charter:
             raise CallError(f"--charter {text} is not TOML: {error}.") from None
         except CharterError as error:
             raise CallError(f"--charter {text}: {error}") from None
-    if (why := supported_now(charter)) is not None:
-        raise CallError(f"--charter {text}: {why}")
     return charter
 
 
@@ -324,8 +321,6 @@ def join(
 
     def work() -> None:
         parsed = inspecting.parse_invite(invite)
-        if (why := supported_now(parsed.charter)) is not None:
-            raise Failure(f"This meeting cannot be joined with this program: {why}")
         _check_media(headless, play, record, loop, for_seconds)
         way, everybody = _via(via), _admit_all(admit)
         from folkmoot.agent.run import Settings, run_meeting

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from folkmoot.cells.frames import MediaKind
+from folkmoot.governance import CharterError, from_mapping
 from folkmoot.meeting import Meeting, UsageError
 from folkmoot.meeting.records import CHAT_BYTES_MAX
 
@@ -21,10 +22,9 @@ def perform(meeting: Meeting, command: Command, now: float) -> None:
     name = command.get("do")
     action = _ACTIONS.get(name) if isinstance(name, str) else None
     if action is None:
-        later = name in ("move", "vote", "secede")
         raise CommandError(
-            "This version has no motions, votes or walking out together yet."
-            if later
+            "This version has no walking out together yet."
+            if name == "secede"
             else f"There is no command {name!r}."
         )
     try:
@@ -55,6 +55,25 @@ def _chat(meeting: Meeting, command: Command, now: float) -> None:
     meeting.chat(text, now)
 
 
+def _move(meeting: Meeting, command: Command, now: float) -> None:
+    kind, subject = _text(command, "kind"), command.get("subject")
+    if kind == "amend" and isinstance(subject, dict):
+        try:
+            subject = from_mapping(subject).encode().hex()
+        except CharterError as error:
+            raise CommandError(str(error)) from None
+    if not isinstance(subject, str) or not subject:
+        raise CommandError('"subject" is missing.')
+    meeting.move(kind, subject, now)
+
+
+def _vote(meeting: Meeting, command: Command, now: float) -> None:
+    motion, choice = _text(command, "motion"), command.get("choice")
+    if choice not in ("yes", "no"):
+        raise CommandError('"choice" is "yes" or "no".')
+    meeting.vote(motion, choice == "yes", now)
+
+
 _ACTIONS: dict[str, Callable[[Meeting, Command, float], None]] = {
     "chat": _chat,
     "admit": lambda meeting, command, now: meeting.admit(_text(command, "knock"), now),
@@ -68,5 +87,7 @@ _ACTIONS: dict[str, Callable[[Meeting, Command, float], None]] = {
     "camera": lambda meeting, command, now: meeting.show(MediaKind.CAMERA, _switch(command), now),
     "screen": lambda meeting, command, now: meeting.show(MediaKind.SCREEN, _switch(command), now),
     "accept_charter": lambda meeting, command, now: meeting.accept_charter(now),
+    "move": _move,
+    "vote": _vote,
     "leave": lambda meeting, command, now: meeting.leave(now),
 }

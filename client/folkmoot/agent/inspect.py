@@ -14,7 +14,7 @@ from rich.text import Text
 
 from folkmoot.agent.console import Output, printable
 from folkmoot.agent.failure import CallError
-from folkmoot.governance import sentences, supported_now, to_mapping
+from folkmoot.governance import sentences, to_mapping
 from folkmoot.meeting.invite import Invite, InviteError
 from folkmoot.wire.address import encode_pin, format_host_port
 
@@ -77,7 +77,6 @@ def facts(invite: Invite) -> dict[str, Any]:
             "hash": invite.charter_hash.hex(),
             "sentences": sentences(invite.charter),
         },
-        "unsupported": supported_now(invite.charter),
     }
 
 
@@ -111,10 +110,8 @@ def _panel(invite: Invite) -> Panel:
         Text("• Whoever holds this invite can knock. Only members can read who knocks."),
         Text(f"• Door key {fingerprint(invite.door_key)}"),
         Text(f"• Signed by the member who invites you, key {fingerprint(invite.inviter_key)}"),
-        Text("• It is void once that member has left the meeting."),
+        Text("• It is void once that member has left the meeting, or anybody is removed from it."),
         Text(),
         Text("Nothing was sent to anybody by looking at it.", style="dim"),
     ]
-    if (why := supported_now(invite.charter)) is not None:
-        lines.append(Text(f"It cannot be joined with this program: {why}", style="bold red"))
     return Panel(Group(*lines), title="An invite to a Folkmoot meeting", title_align="left")

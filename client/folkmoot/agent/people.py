@@ -56,6 +56,15 @@ class Words:
         if kind == "member_out":
             how = "left" if event.get("cause") == "left" else "was removed"
             return Text(f"{self._name(event)} {how}.")
+        if kind == "motion":
+            return Text(
+                f"{self._name(event, 'by')} moves: {_asked(event)} "
+                f"{event['needed']} of those who vote must say yes.",
+                style="bold",
+            )
+        if kind == "decided":
+            how = "carried" if event["carried"] else "not carried"
+            return Text(f"The motion {event['motion']} was {how}.", style="bold")
         if kind == "chat":
             line = Text(f"{self._name(event, 'from')}: ", style="bold")
             return line.append(printable(str(event["text"])), style="default")
@@ -76,6 +85,18 @@ class Words:
         if kind == "left":
             return Text(str(event.get("why") or "You have left the meeting."), style="bold")
         return None
+
+
+def _asked(event: Mapping[str, Any]) -> str:
+    """What a motion asks, as a sentence."""
+    whom = printable(str(event.get("subject_name") or "somebody"), NAME_CHARACTERS_MAX)
+    if event["kind"] == "remove":
+        return f"that {whom} be removed."
+    if event["kind"] == "raise":
+        return f"that {whom} get a vote."
+    if event["kind"] == "admit":
+        return f"that {whom}, who knocks, be let in."
+    return "that the rules be changed: " + " ".join(event.get("changes", ()))
 
 
 def _tag(tag: object) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from folkmoot.governance import Charter, sentences, to_mapping
+from folkmoot.governance import Charter, differences, sentences, to_mapping
+from folkmoot.governance.motion import MotionKind
 from folkmoot.meeting import Meeting, events, names
+from folkmoot.meeting.deciding import motion_id
 
 Event = dict[str, Any]
 
@@ -66,6 +68,32 @@ def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Eve
         "confirmed": meeting.confirmed,
         "charter": charter_view(meeting.charter),
     }
+
+
+def motion_made(meeting: Meeting, event: events.MotionMade) -> Event:
+    """What is asked; `subject` is a member, a knock or a charter in its fields."""
+    motion, subject = event.motion, ""
+    said: Event = {
+        "event": "motion",
+        "motion": motion_id(event.name),
+        "kind": motion.kind.name.lower(),
+        "by": names.member_id(motion.mover),
+        "needed": event.needed,
+        "ends": motion.ends,
+    }
+    if motion.kind in (MotionKind.REMOVE, MotionKind.RAISE):
+        subject = names.member_id(motion.subject)
+        said["subject_name"] = meeting.name_of(motion.subject)
+    elif motion.kind is MotionKind.AMEND:
+        charter = Charter.decode(motion.subject)
+        return {
+            **said,
+            "subject": to_mapping(charter),
+            "changes": differences(meeting.charter, charter),
+        }
+    elif motion.kind is MotionKind.ADMIT:
+        subject, said["subject_name"] = meeting.caller_of(motion.subject) or ("", "")
+    return {**said, "subject": subject}
 
 
 def name_and_tag(meeting: Meeting, seat: bytes) -> str:
@@ -129,6 +157,19 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
                 "at_ms": event.at_ms,
             }
         ]
+    if isinstance(event, events.MotionMade):
+        return [motion_made(meeting, event)]
+    if isinstance(event, events.BallotCast):
+        return [
+            {
+                "event": "ballot",
+                "motion": motion_id(event.name),
+                "by": member(event.seat),
+                "choice": "yes" if event.yes else "no",
+            }
+        ]
+    if isinstance(event, events.Decided):
+        return [{"event": "decided", "motion": motion_id(event.name), "carried": event.carried}]
     if isinstance(event, events.Refused):
         return [{"event": "refused", "what": event.what, "why": event.why}]
     if isinstance(event, events.LeftOut):

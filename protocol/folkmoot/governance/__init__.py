@@ -13,7 +13,6 @@ from folkmoot.governance.charter import (
     amendment_refused,
     charter_hash,
     from_mapping,
-    supported_now,
     to_mapping,
 )
 from folkmoot.governance.extension import (
@@ -47,6 +46,5 @@ __all__ = [
     "differences",
     "from_mapping",
     "sentences",
-    "supported_now",
     "to_mapping",
 ]

@@ -152,6 +152,9 @@ class Charter:
     lineage: bool
 
     def __post_init__(self) -> None:
+        everybody = self.admission is Admission.OPEN and self.electors is Electors.EVERYONE
+        if self.lineage and everybody:
+            raise CharterError("Where anybody may come in and everyone votes, there are no lines.")
         if self.removal is None:
             return
         if self.admission is Admission.OPEN and self.electors is Electors.EVERYONE:
@@ -200,14 +203,19 @@ class Charter:
         """32 bytes that name these rules; what stands beside them (relays, lanes) is not in it."""
         return charter_hash(self.encode())
 
-    def removal_needed(self, electors: int) -> int | None:
+    def removal_needed(self, electors: int, *, accused_votes: bool = True) -> int | None:
         """How many ballots remove somebody where so many electors are on the roster, the accused
-        among them; None when nobody can be removed: never, or too few to outvote one without a
-        ballot."""
-        if self.removal is None:
+        among them unless it is a guest; None when nobody can be removed: never, or too few to
+        outvote one without a ballot. With three electors or fewer nobody is, guest or not."""
+        if self.removal is None or electors <= BALLOTS_MIN:
             return None
         needed = max(self.removal.needed(electors), BALLOTS_MIN)
-        return needed if needed < electors else None
+        return needed if needed <= electors - accused_votes else None
+
+    @property
+    def share_for_admission(self) -> Share:
+        """Of all electors, to let somebody in where admission is by ballot."""
+        return MORE_THAN_TWO_THIRDS
 
     def amendment_needed(self, electors: int) -> int | None:
         """How many ballots change the charter, raise a guest, or change relays or lanes."""
@@ -219,24 +227,19 @@ def charter_hash(encoded: bytes) -> bytes:
     return hashlib.sha256(_HASH_PREFIX + encoded).digest()
 
 
-def supported_now(charter: Charter) -> str | None:
-    """Why this version opens and joins no meeting with such a charter (a sentence), or None when it
-    does. Such charters decode all the same, so that an invite to one can be inspected."""
-    if charter.removal is not None:
-        return "This version has no ballots yet, so it opens only meetings where removal is never."
-    if charter.admission is Admission.BALLOT:
-        return "This version has no ballots yet, so it cannot admit people by ballot."
-    if charter.electors is Electors.VOUCHED:
-        return "This version has no ballots yet, so nobody could be raised to elector."
-    return None
-
-
 def amendment_refused(before: Charter, after: Charter) -> str | None:
-    """Why no majority may change the one charter into the other, or None when one may."""
-    if before.removal is None and after.removal is not None:
-        return "A meeting that began without removal stays without it; walk out together instead."
+    """Why no majority may change the one charter into the other, or None when one may.
+
+    Who votes, and whether lines count, stay as they were at the beginning: guests who became
+    electors all at once would be whoever walked in, and who came in uncounted has no line."""
     if before.amendment is None:
         return "This charter can never be changed."
+    if after == before:
+        return "This is the charter that there is."
+    if before.removal is None and after.removal is not None:
+        return "A meeting that began without removal stays without it; walk out together instead."
+    if (before.electors, before.lineage) != (after.electors, after.lineage):
+        return "Who votes, and how lines count, stays as it was; walk out together instead."
     return None
 
 

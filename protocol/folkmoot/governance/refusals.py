@@ -20,11 +20,15 @@ class Rule(enum.Enum):
     COMMITTER_KEY = (305, "its committer's new leaf has another key")
     EVIDENCE = (306, "its evidence cannot be read")
     TICK = (307, "its time is before that of the commit it follows")
+    COMMITTER_GUEST = (308, "its committer is a guest")
+    CONTEXT = (309, "it changes the group's extensions otherwise than its evidence says")
     # Of its evidence.
     SEAT_TWICE = (310, "two reasons for one seat")
     SPONSOR_TWICE = (311, "two sponsors for one newcomer")
-    CERTIFICATE = (312, "a certificate: in this meeting nobody can be removed")
+    CERTIFICATE = (312, "a certificate that cannot be read")
     EVIDENCE_LEFT = (313, "evidence for something that the commit does not do")
+    CERTIFICATE_ALONE = (314, "a certificate with something else beside it")
+    CERTIFICATE_CHANGE = (315, "a commit that does something else than its motion says")
     # Of those whom it takes away.
     REMOVES_NOBODY = (320, "it removes nobody")
     REMOVES_COMMITTER = (321, "it removes its own committer")
@@ -46,6 +50,22 @@ class Rule(enum.Enum):
     NOT_ADMITTED = (337, "a newcomer whom no elector admitted")
     ADMISSION_TIME = (338, "an admission that is too old, or holds for too long")
     ADMISSION_SIGNATURE = (339, "an admission that the sponsor did not sign")
+    ROLL_FULL = (340, "more electors than a meeting can have")
+    # Of a certificate.
+    MOTION_CHARTER = (351, "a motion under another charter")
+    MOTION_ROLL = (352, "a motion among other electors than the certificate makes out")
+    MOTION_TIME = (353, "a motion that is not open yet, or not any more")
+    MOTION_MOVER = (354, "a motion by somebody who does not vote")
+    MOTION_SIGNATURE = (355, "a motion that its mover did not sign")
+    MOTION_IMPOSSIBLE = (356, "a motion that no number of ballots can carry here")
+    BALLOT_VOTER = (357, "a ballot by somebody who did not vote at the opening, or does not now")
+    BALLOT_ACCUSED = (358, "a ballot by the one whom it is about to remove")
+    BALLOT_SIGNATURE = (359, "a ballot that its elector did not sign, or not as a yes to this")
+    BALLOTS_FEW = (360, "fewer ballots than the charter asks for")
+    BALLOT_UNWANTED = (361, "an admission by ballot where the charter asks for none")
+    RAISES_NOBODY = (362, "it raises somebody who is no guest here")
+    AMENDMENT = (363, "a change of the charter that no majority may make")
+    RELAYS_SAME = (364, "a change of relays or lanes that changes nothing")
 
     @property
     def number(self) -> int:

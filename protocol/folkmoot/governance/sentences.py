@@ -48,7 +48,11 @@ def sentences(charter: Charter) -> list[str]:
     else:
         lines.append(f"These rules change only when {_part(charter.amendment)} who vote say yes.")
     if charter.lineage:
-        lines.append("All whom one member brought in count as one voice when it comes to a vote.")
+        lines.append(
+            "Votes are counted twice, by heads and by lines, and both must be enough: all who came "
+            "in through the same one of those whom the founder brought in are one line, which says "
+            "yes when more than half of it does."
+        )
     return lines
 
 
@@ -57,5 +61,5 @@ def differences(before: Charter, after: Charter) -> list[str]:
     known = set(sentences(before))
     changed = [line for line in sentences(after) if line not in known]
     if before.lineage and not after.lineage:
-        changed.append("Each who votes counts for themselves, whoever brought them in.")
+        changed.append("Votes are counted by heads alone, whoever brought whom in.")
     return changed

@@ -39,6 +39,8 @@ WORK_BITS_MAX = 18
 # What a refusal may say: it comes from whoever is inside, and is shown as our own program's words.
 NO_SUCH_MEMBER = "This meeting has no such member any more: ask to be invited anew."
 SAID_NO = "Somebody inside said no."
+VOID = "This invite is void since somebody was removed: ask for another."
+SENTENCES = (NO_SUCH_MEMBER, SAID_NO, VOID)
 _WORK_PREFIX = b"Folkmoot 1 work"
 _KNOCK_INFO = b"Folkmoot 1 knock"
 _ANSWER_INFO = b"Folkmoot 1 answer"

@@ -17,6 +17,7 @@ from folkmoot.meeting.context import Context, UsageError
 from folkmoot.meeting.door import (
     NO_SUCH_MEMBER,
     SAID_NO,
+    VOID,
     WORK_BITS_MAX,
     WORK_BITS_MIN,
     Answer,
@@ -56,12 +57,15 @@ RECENT_MAX = NEW_KNOCKS_MAX << (WORK_BITS_MAX - WORK_BITS_MIN)
 NOTICE_EVERY_S = 1.0
 WELCOMES_MAX = 64  # settled commits whose newcomers can still be answered
 SEEN_MAX = 4096
+DOOR_KEPT_S = 600.0  # as long as the commits are kept that lead from there to here
+DOORS_MAX = 2
 
 
 @dataclass(slots=True)
 class Caller:
-    """One who knocks."""
+    """One who knocks, at which door."""
 
+    lane: DoorLane
     id: str
     knock: Knock
     view: mls.KeyPackageView
@@ -82,6 +86,16 @@ class _Welcome:
     not_before: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Former:
+    """A door from before somebody was removed. Who holds an invite to it is told that it is void;
+    members who were away meanwhile know no other, and are answered until `until`."""
+
+    lane: DoorLane
+    private: bytes
+    until: float
+
+
 @dataclass(slots=True)
 class Entrance:
     """One member's part of the door."""
@@ -94,6 +108,7 @@ class Entrance:
     now: float
     lane: DoorLane = field(init=False)
     bits: int = WORK_BITS_MIN
+    _former: list[_Former] = field(default_factory=list)
     _callers: dict[str, Caller] = field(default_factory=dict)
     _requests: list[Request] = field(default_factory=list)
     _welcomes: dict[bytes, _Welcome] = field(default_factory=dict)  # by key package
@@ -105,8 +120,22 @@ class Entrance:
         self.lane = DoorLane(self.context, self.secrets.secret, self.now)
 
     @property
-    def room_root(self) -> bytes:
-        return self.lane.room_root
+    def room_roots(self) -> list[bytes]:
+        """Roots of the rooms of the door and of those before it."""
+        return [self.lane.room_root, *(one.lane.room_root for one in self._former)]
+
+    def new_door(self, secrets: DoorSecrets, now: float) -> None:
+        """Somebody was removed: whoever waits outside needs another invite."""
+        former = _Former(self.lane, self.secrets.private, now + DOOR_KEPT_S)
+        self._former = [former, *self._former][:DOORS_MAX]
+        self.secrets = secrets
+        self.lane = DoorLane(self.context, secrets.secret, now)
+        self._requests.clear()
+        for caller in list(self._callers.values()):
+            if caller.knock.claim is None:
+                self._untell(caller)
+                caller.refused, caller.answered_at = VOID, -ANSWER_EVERY_S
+                self._answer(caller, now)
 
     @property
     def door_key(self) -> bytes:
@@ -115,13 +144,18 @@ class Entrance:
 
     # -- hearing
 
-    def receive(self, cells: Sequence[bytes], now: float) -> None:
-        """Cells of the door room."""
-        for message in self.lane.receive(cells, now):
-            if message[:1] == bytes((DoorKind.KNOCK,)):
-                self._hear_knock(message[1:], now)
+    def receive(self, cells: Sequence[bytes], now: float, root: bytes | None = None) -> None:
+        """Cells of the door room with this root, the present one's if none is given."""
+        doors = [(self.lane, self.secrets.private)]
+        doors += [(one.lane, one.private) for one in self._former]
+        for lane, private in doors:
+            if lane.room_root != (root or self.lane.room_root):
+                continue
+            for message in lane.receive(cells, now):
+                if message[:1] == bytes((DoorKind.KNOCK,)):
+                    self._hear_knock(message[1:], now, lane, private)
 
-    def _hear_knock(self, body: bytes, now: float) -> None:
+    def _hear_knock(self, body: bytes, now: float, lane: DoorLane, private: bytes) -> None:
         name = hashlib.sha256(body).digest()[:16]
         caller = self._callers.get(name.hex())
         if caller is not None:
@@ -130,13 +164,14 @@ class Entrance:
                 self._welcome_caller(caller, now)
             self._answer(caller, now)
             return
-        if name in self._bad:
+        bad = name + lane.room_root  # at this door: it may be good at another
+        if bad in self._bad:
             return
         work = work_of(body)
         if work < self.bits:
-            self._ask_for_work(now)
+            self._ask_for_work(lane, now)
             return
-        knock = open_knock(body, self.secrets.private, self.context.group_id)
+        knock = open_knock(body, private, self.context.group_id)
         view = None
         if knock is not None:
             try:
@@ -148,7 +183,7 @@ class Entrance:
         if knock is None or view is None:
             if len(self._bad) >= SEEN_MAX:
                 self._bad.pop(next(iter(self._bad)))
-            self._bad[name] = None
+            self._bad[bad] = None
             return
         self._recent = [one for one in self._recent if now - one < RECENT_S][-RECENT_MAX:]
         self._recent.append(now)
@@ -156,9 +191,9 @@ class Entrance:
             self.bits = min(self.bits + 1, WORK_BITS_MAX)
         elif len(self._recent) < NEW_KNOCKS_MAX // 4:
             self.bits = max(self.bits - 1, WORK_BITS_MIN)
-        caller = Caller(name.hex(), knock, view, work, now, now)
+        caller = Caller(lane, name.hex(), knock, view, work, now, now)
         if not self._make_place(caller):
-            self._ask_for_work(now)
+            self._ask_for_work(lane, now)
             return
         self._callers[caller.id] = caller
         self._welcome_caller(caller, now)
@@ -201,14 +236,14 @@ class Entrance:
         if caller.told:
             self.context.tell(KnockGone(caller.id))
 
-    def _ask_for_work(self, now: float) -> None:
+    def _ask_for_work(self, lane: DoorLane, now: float) -> None:
         if now - self._notice_at >= NOTICE_EVERY_S:
             self._notice_at = now
             bits, least = self.bits, self._least()
             if least is not None and len(self._callers) >= KNOCKS_MAX:
                 # Who did as much as the door asks finds no place all the same: say what one costs.
                 bits = min(max(bits, least.work + 1), WORK_BITS_MAX)
-            self.lane.send(encode_notice(bits))
+            lane.send(encode_notice(bits))
 
     def _welcome_caller(self, caller: Caller, now: float) -> None:
         """What becomes of a new knock: a claim is judged by its evidence, anybody else asks."""
@@ -223,6 +258,8 @@ class Entrance:
                     return
                 caller.admitted = True
                 self._requests.append(Request(knock.key_package, claim.readmission))
+        elif caller.lane is not self.lane:
+            caller.refused = VOID
         elif self.epochs.charter.admission is Admission.OPEN:
             caller.admitted = True
             self._requests.append(Request(knock.key_package, None))
@@ -257,7 +294,7 @@ class Entrance:
         except mls.MlsError:
             self._drop(caller)
             return
-        self.lane.send(message)
+        caller.lane.send(message)
 
     def _answer_to(self, caller: Caller, now: float) -> Answer | None:
         welcome = self._welcomes.get(caller.view.ref)
@@ -306,6 +343,13 @@ class Entrance:
         if caller is None or not caller.told:
             raise UsageError("Nobody knocks under this name any more.")
         return caller.knock.key_package, caller.view.ref
+
+    def caller_of(self, reference: bytes) -> tuple[str, str] | None:
+        """Knock and name of whoever knocks with this key package, if they still do."""
+        for caller in self._callers.values():
+            if caller.view.ref == reference:
+                return caller.id, clean_name(caller.knock.name)
+        return None
 
     def let_in(self, request: Request) -> None:
         """Some member let in whoever has this key package."""
@@ -363,9 +407,15 @@ class Entrance:
         for caller in list(self._callers.values()):
             if now - caller.heard_at > KNOCK_SILENT_S:
                 self._drop(caller)
-        self.lane.handle_timer(now)
+        self._former = [one for one in self._former if one.until > now]
+        for lane in (self.lane, *(one.lane for one in self._former)):
+            lane.handle_timer(now)
 
     def next_timer(self) -> float | None:
         times = [one.heard_at + KNOCK_SILENT_S + 0.001 for one in self._callers.values()]
-        due = self.lane.next_timer()
-        return min([*times, *([] if due is None else [due])], default=None)
+        times += [one.until for one in self._former]
+        for lane in (self.lane, *(one.lane for one in self._former)):
+            due = lane.next_timer()
+            if due is not None:
+                times.append(due)
+        return min(times, default=None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from folkmoot import mls
 from folkmoot.governance.judge import Change, Newcomer, RosterEntry
 from folkmoot.governance.refusals import Refusal, Rule
+from folkmoot.governance.roll import Roll
+from folkmoot.governance.terms import Pairs, Terms
 from folkmoot.meeting.secrets import MeetingSecrets
 
 SFRAME_EXPORT_LABEL = "SFrame 1.0 Base Key"  # RFC 9605 §5.2
@@ -14,9 +16,22 @@ SFRAME_BASE_BYTES = 32
 class EpochState:
     """Immutable but for the group's own ratchets."""
 
-    __slots__ = ("_by_leaf", "_by_seat", "authenticator", "base_key", "group", "roster", "secrets")
+    __slots__ = (
+        "_by_leaf",
+        "_by_seat",
+        "authenticator",
+        "base_key",
+        "group",
+        "roll",
+        "roster",
+        "secrets",
+        "terms",
+    )
+
+    roll: Roll  # who votes
 
     def __init__(self, group: mls.Group, secrets: MeetingSecrets) -> None:
+        """Raises DecodeError when the group's context says nothing of a meeting."""
         self.group = group
         self.secrets = secrets
         self.authenticator = group.epoch_authenticator
@@ -27,6 +42,8 @@ class EpochState:
         )
         self._by_seat = {entry.seat: entry for entry in self.roster}
         self._by_leaf = {entry.leaf: entry for entry in self.roster}
+        self.terms = Terms.of((one.type, one.data) for one in group.extensions)
+        self.roll = self.terms.roll(self._by_seat)
 
     def __repr__(self) -> str:
         return f"EpochState(epoch={self.group.epoch}, members={len(self.roster)})"
@@ -53,6 +70,7 @@ def change_of(staged: mls.Staged) -> Change:
     adds: list[Newcomer] = []
     removes: list[int] = []
     other = _moved_leaf(staged)
+    extensions: Pairs | None = None
     for proposal, sender in staged.proposals:
         if sender != staged.committer:
             other = Refusal(Rule.OTHERS_PROPOSAL)
@@ -61,9 +79,18 @@ def change_of(staged: mls.Staged) -> Change:
             adds.append(Newcomer(package.ref(), leaf.credential.identity, leaf.signature_key))
         elif isinstance(proposal, mls.Remove):
             removes.append(proposal.leaf)
+        elif isinstance(proposal, mls.GroupContextExtensions):
+            extensions = tuple((one.type, one.data) for one in proposal.extensions)
         else:
             other = Refusal(Rule.PROPOSAL_KIND, type(proposal).__name__)
-    return Change(staged.committer, staged.authenticated_data, tuple(adds), tuple(removes), other)
+    return Change(
+        staged.committer,
+        staged.authenticated_data,
+        tuple(adds),
+        tuple(removes),
+        other,
+        extensions,
+    )
 
 
 def _moved_leaf(staged: mls.Staged) -> Refusal | None:

@@ -14,9 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from folkmoot import mls
 from folkmoot.agreement import Agreement, CommitNow, Naming, SendNaming, Settled
 from folkmoot.governance.charter import Charter
-from folkmoot.governance.judge import Verdict, electors, judge
+from folkmoot.governance.judge import Verdict, judge
 from folkmoot.governance.refusals import Refusal
+from folkmoot.meeting.branches import CHAIN_MAX, descends, first_step
 from folkmoot.meeting.epoch_state import EpochState, change_of
+from folkmoot.meeting.motions import Decision
+from folkmoot.meeting.orphans import Orphans
 from folkmoot.meeting.pending import Pending, Plan, Request
 from folkmoot.meeting.records import Handshake
 from folkmoot.meeting.secrets import EXTENSION_TYPE
@@ -36,14 +39,13 @@ PARENT_KEPT_S = 10.0
 # nobody looks after are often half a minute off, and two such people could let nobody in. Less than
 # an admission holds, so that a commit this far ahead voids none that is made after it.
 TICK_AHEAD_S = 45
+# Of a commit by certificate behind our clock: else one who kept a certificate that came too late
+# could use it as long as nobody commits anything, by an old date. Others that are late harm nobody.
+TICK_BEHIND_S = 45
 PARENTS_MAX = 8
 CANDIDATES_MAX = 8  # of one parent
-CHAIN_MAX = 64  # commits staged beyond the current epoch, over all branches
 UNHEARD_S = 60.0
 ADVANCES_MAX = 256  # actions done in one go
-# Commits whose parent is not known yet. Anybody can make them up, so the oldest go.
-ORPHANS_MAX = 256
-ORPHANS_BYTES_MAX = 4 << 20
 
 Entropy = Callable[[int], bytes]
 
@@ -56,7 +58,6 @@ class Epochs:
         state: EpochState,
         *,
         seat: bytes,
-        charter: Charter,
         wall_s: Callable[[float], int],
         now: float,
         seals: bool = True,
@@ -64,14 +65,12 @@ class Epochs:
         """`seals` false: this is a saved state come back, in which nothing may be sealed again."""
         self.current = state
         self.seat = seat
-        self.charter = charter
         self._wall_s = wall_s
-        self.pending = Pending(charter, seat)
+        self.pending = Pending(state.terms.charter, seat)
         self.seals = seals
         self.kept: list[Kept] = []
         self._candidates: dict[bytes, Candidate] = {}
-        self._orphans: dict[bytes, list[Handshake]] = {}  # by parent, oldest first
-        self._orphans_bytes = self._orphans_count = 0
+        self._orphans = Orphans()
         self._heard: dict[bytes, tuple[float, bytes]] = {}  # seat: when, authenticator
         self._steps: list[Step] = []
         self._commit_wanted = False
@@ -82,13 +81,23 @@ class Epochs:
         return Agreement(
             heard=heard,
             own=self.seat,
-            electors=electors(self.current.roster),
+            electors=self.current.roll.seats,
             last_committer=self.current.secrets.committer,
             parent=self.current.authenticator,
             now=now,
         )
 
     # -- looking
+
+    @property
+    def charter(self) -> Charter:
+        """The charter of the current epoch."""
+        return self.current.terms.charter
+
+    @property
+    def votes(self) -> bool:
+        """Whether we are an elector, who admits, commits and names; else a guest, who follows."""
+        return self.seat in self.current.roll
 
     def states(self) -> Iterator[EpochState]:
         """Every epoch that is heard now: the current one, then candidates, then parents, newest
@@ -159,25 +168,9 @@ class Epochs:
         ):
             self._stage(handshake, now)
         else:
-            self._keep_orphan(handshake)
+            self._orphans.keep(handshake)
         self._tell_moved(now)
         self._advance(now)
-
-    def _keep_orphan(self, handshake: Handshake) -> None:
-        siblings = self._orphans.setdefault(handshake.parent, [])
-        if handshake in siblings:
-            return
-        siblings.append(handshake)
-        self._orphans_bytes += handshake.size
-        self._orphans_count += 1
-        while self._orphans_count > ORPHANS_MAX or self._orphans_bytes > ORPHANS_BYTES_MAX:
-            self._take_orphans(next(iter(self._orphans)))
-
-    def _take_orphans(self, parent: bytes) -> list[Handshake]:
-        taken = self._orphans.pop(parent, [])
-        self._orphans_bytes -= sum(one.size for one in taken)
-        self._orphans_count -= len(taken)
-        return taken
 
     def ask(self, request: Request, now: float) -> str | None:
         """Somebody asks for a leaf: it waits for the next commit, or the reason why not is
@@ -186,6 +179,11 @@ class Epochs:
         if why is None:
             self.wanted(now)
         return why
+
+    def decide(self, decisions: list[Decision], now: float) -> None:
+        """These motions are carried and wait for a commit."""
+        if self.pending.certify(decisions):
+            self.wanted(now)
 
     def receive_naming(self, seat: bytes, naming: Naming, now: float) -> None:
         """A naming by `seat`, verified; of other parents than the current one it says nothing
@@ -225,7 +223,7 @@ class Epochs:
                 change,
                 group_id=parent.group.group_id,
                 roster=parent.roster,
-                charter=self.charter,
+                terms=parent.terms,
                 parent_tick=parent.secrets.tick,
             )
         except Refusal as refusal:
@@ -247,8 +245,15 @@ class Epochs:
         if staged.group is None:
             # Our own seat goes: there is no key schedule for us to follow and nothing to name.
             self._steps.append(Removed(verdict))
+            if verdict.removed is not None and parent is self.current:
+                self._agreement.leave(self.seat)
             return
-        secrets = parent.secrets.before_commit(verdict.tick, committer, bool(verdict.left))
+        if verdict.removed is not None and parent is self.current:
+            # Who is to go cannot name the commit that takes it away; nobody waits for it to.
+            self._agreement.leave(verdict.removed)
+        secrets = parent.secrets.before_commit(
+            verdict.tick, committer, verdict.takes_away, verdict.removed is not None
+        )
         state = EpochState(staged.group, secrets.after_commit(staged.group.export))
         child = state.authenticator
         if child in self._candidates or not self._make_place(parent):
@@ -261,7 +266,7 @@ class Epochs:
         self._candidates[child] = Candidate(
             parent.authenticator, committer, verdict, handshake, requested, state
         )
-        for orphan in self._take_orphans(child):
+        for orphan in self._orphans.take(child):
             self._stage(orphan, now)
 
     def _make_place(self, parent: EpochState) -> bool:
@@ -288,10 +293,15 @@ class Epochs:
     ) -> bool:
         """Whether we name a commit of this tick. Ticks never fall, and an admission holds for a
         while only: one commit from far ahead would keep everybody out for ever. An old one harms
-        nobody, and may only have come late; nor does one that goes no further than its parent: if
-        that was settled in spite of all, everything that follows is as far ahead."""
-        latest = max(self._wall_s(now) + TICK_AHEAD_S, parent.secrets.tick)
-        return committer == self.seat or verdict.tick <= latest
+        nobody, and may only have come late, unless it dates a certificate back; nor does one that
+        goes no further than its parent: if that was settled in spite of all, everything that
+        follows is as far ahead."""
+        wall_s = self._wall_s(now)
+        if committer == self.seat:
+            return True
+        if verdict.carried is not None and verdict.tick < wall_s - TICK_BEHIND_S:
+            return False
+        return verdict.tick <= max(wall_s + TICK_AHEAD_S, parent.secrets.tick)
 
     def _refuse(self, committer: bytes | None, why: str) -> None:
         self._steps.append(CommitRefused(committer, why))
@@ -304,15 +314,7 @@ class Epochs:
                 self._agreement.moved(seat, child, now)
 
     def _first_step_to(self, authenticator: bytes) -> bytes | None:
-        """The candidate of the current epoch on the way to `authenticator`, if there is one."""
-        for _ in range(CHAIN_MAX):
-            candidate = self._candidates.get(authenticator)
-            if candidate is None:
-                return None
-            if candidate.parent == self.current.authenticator:
-                return authenticator
-            authenticator = candidate.parent
-        return None
+        return first_step(self._candidates, self.current.authenticator, authenticator)
 
     # -- committing and settling
 
@@ -347,12 +349,12 @@ class Epochs:
     def refresh(self, *, now: float, entropy: Entropy) -> None:
         """A commit without proposals: how one who came back alone leaves the epoch of its saved
         state."""
-        self._commit_plan(Plan((), (), takes_away=False), now, entropy)
+        self._commit_plan(Plan((), ()), now, entropy)
 
     def _commit_plan(self, plan: Plan, now: float, entropy: Entropy) -> None:
         parent = self.current
         tick = max(parent.secrets.tick, self._wall_s(now))
-        secrets = parent.secrets.before_commit(tick, self.seat, plan.takes_away)
+        secrets = parent.secrets.before_commit(tick, self.seat, plan.takes_away, plan.by_ballots)
         try:
             created = parent.group.commit(
                 plan.proposals,
@@ -368,7 +370,7 @@ class Epochs:
                 change_of(created.staged),
                 group_id=parent.group.group_id,
                 roster=parent.roster,
-                charter=self.charter,
+                terms=parent.terms,
                 parent_tick=parent.secrets.tick,
             )
             handshake = Handshake(parent.authenticator, created.message, created.welcome or b"")
@@ -377,7 +379,7 @@ class Epochs:
             # What was checked when it was asked for cannot be committed after all. One request
             # goes, so that the next try is without it.
             self._refuse(self.seat, f"a commit of our own: {error}")
-            self.pending.drop_newest()
+            self.pending.give_up(plan)
             self._agreement.nothing_pending()
             return
         self._steps.append(Offer(handshake))
@@ -393,15 +395,18 @@ class Epochs:
         self.seals = True
         # Only what follows the new epoch can still come; its siblings never counted.
         self._candidates = {
-            one: other for one, other in self._candidates.items() if self._descends(other, child)
+            one: other
+            for one, other in self._candidates.items()
+            if descends(self._candidates, other, child)
         }
         # Nobody waits for a newcomer that has not spoken yet.
         unheard = now - UNHEARD_S
         joined = dict.fromkeys((*candidate.verdict.joined, *candidate.verdict.readmitted), unheard)
         self._agreement = self._new_agreement(now, {**self._agreement.heard, **joined})
         self._agreement.set_online(self._online, now)
+        self.pending.charter = after.terms.charter
         self.pending.done(candidate.requested)
-        self.pending.gone(candidate.verdict.left)
+        self.pending.gone(candidate.verdict.gone)
         self.pending.prune(after, wall_s=self._wall_s(now), now=now)
         self._steps.append(
             Moved(
@@ -417,6 +422,8 @@ class Epochs:
             if other.parent == child:
                 timely = self._is_timely(other.verdict, other.committer, after, now)
                 self._agreement.add_candidate(one, other.committer, now, timely=timely)
+        if candidate.verdict.removed is not None:
+            self.pending.close_door()
         for farewell in self.pending.farewells:
             self._agreement.leave(farewell)
         if self.pending.plan(after) is not None:
@@ -431,17 +438,8 @@ class Epochs:
         self._candidates.clear()
         self._agreement = self._new_agreement(now, self._agreement.heard)
         self._agreement.set_online(self._online, now)
+        self.pending.charter = state.terms.charter
         self.pending.prune(state, wall_s=self._wall_s(now), now=now)
-        for handshake in self._take_orphans(state.authenticator):
+        for handshake in self._orphans.take(state.authenticator):
             self._stage(handshake, now)
         self._tell_moved(now)
-
-    def _descends(self, candidate: Candidate, ancestor: bytes) -> bool:
-        for _ in range(CHAIN_MAX):
-            if candidate.parent == ancestor:
-                return True
-            following = self._candidates.get(candidate.parent)
-            if following is None:
-                return False
-            candidate = following
-        return False

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from folkmoot.cells.frames import EncodedFrame, MediaKind
+from folkmoot.governance.motion import Motion
 from folkmoot.wire.lanes import Direction, LaneSlot
 
 # What the driver must do, in this order.
@@ -149,11 +150,40 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class MotionMade:
+    """Somebody asks the electors something; `name`: 32 bytes; `needed`: how many must say yes."""
+
+    name: bytes
+    motion: Motion
+    needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class BallotCast:
+    """The elector in `seat` answered the motion `name`."""
+
+    name: bytes
+    seat: bytes
+    yes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The motion `name` was carried and is carried out; or it failed."""
+
+    name: bytes
+    motion: Motion
+    carried: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
-    """Something was not done. `what`: admission, commit, chat and so on; `why`: a sentence."""
+    """Something was not done. `what`: admission, commit, chat and so on; `why`: a sentence; `seat`:
+    whose it was, if that is known and not ours."""
 
     what: str
     why: str
+    seat: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +218,9 @@ Event = (
     | KeyFrameNeeded
     | Confirmed
     | Waiting
+    | MotionMade
+    | BallotCast
+    | Decided
     | Refused
     | CharterDiffers
     | Left

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from folkmoot import mls
 from folkmoot.governance import EXTENSION_TYPE, Charter, MeetingExtension, Relay
+from folkmoot.governance.roll import EXTENSION_TYPE as ROLL_TYPE
+from folkmoot.governance.terms import Terms
 from folkmoot.meeting.context import UsageError
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.secrets import DoorSecrets, MeetingSecrets
@@ -20,7 +22,7 @@ def make_key_package(
 ) -> mls.KeyPackageBundle:
     """A key package for `seat` (16 bytes) under the Ed25519 private key `key` (32 bytes)."""
     return mls.create_key_package(
-        SUITE, seat, entropy, signature_private=key, extension_types=(EXTENSION_TYPE,)
+        SUITE, seat, entropy, signature_private=key, extension_types=(EXTENSION_TYPE, ROLL_TYPE)
     )
 
 
@@ -43,7 +45,7 @@ def found_group(
         SUITE,
         group_id,
         make_key_package(seat, key, entropy),
-        [mls.Extension(EXTENSION_TYPE, extension.encode())],
+        [mls.Extension(*pair) for pair in Terms.founded(extension, seat).extensions()],
         entropy=entropy,
     )
     door = DoorSecrets(entropy(SECRET_BYTES), entropy(SECRET_BYTES))

@@ -27,6 +27,7 @@ from folkmoot.meeting.events import (
 )
 from folkmoot.meeting.laggards import Laggards
 from folkmoot.meeting.media import MediaPlane
+from folkmoot.meeting.motions import Motions
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.presence import Presence
 from folkmoot.meeting.records import (
@@ -62,7 +63,6 @@ class Hearing(ABC):
         self,
         context: Context,
         state: EpochState,
-        extension: MeetingExtension,
         *,
         name: str,
         inviter_key: bytes | None,
@@ -73,13 +73,11 @@ class Hearing(ABC):
         """`inviter_key`: who must confirm our epoch before we are heard and seen; None for the
         founder and for one who comes back."""
         self.context = context
-        self.extension = extension
         self.name = name
         self.inviter_key = inviter_key
         self.epochs = Epochs(
             state,
             seat=context.seat,
-            charter=extension.charter,
             wall_s=context.wall_s,
             now=now,
             seals=seals,
@@ -88,7 +86,7 @@ class Hearing(ABC):
         self.council = Council(context.entropy)
         self.signalling = Signalling(context.entropy)
         self.chat = ChatBook(context.seat)
-        members = len(state.roster)
+        members, extension = len(state.roster), state.terms.meeting
         council_lane, voice_lane = extension.lane(LaneSlot.COUNCIL), extension.lane(LaneSlot.VOICE)
         picture_lane = extension.lane(LaneSlot.PICTURE)
         # The extension's own promise.
@@ -98,6 +96,7 @@ class Hearing(ABC):
         self._council_pacer = Pacer(1 / council_lane.cells_per_s(members), now)
         pictures = 60 if picture_lane is None else picture_lane.cells_per_s(members)
         self.media = MediaPlane(context, voice_lane.cells_per_s(members), pictures, now)
+        self.motions = Motions(context.group_id, context.seat, context.tell)
         self.laggards = Laggards()
         self.entrance = Entrance(
             context,
@@ -120,11 +119,17 @@ class Hearing(ABC):
         self._joined_tick = state.secrets.tick
         self.follow(now)
 
+    @property
+    def extension(self) -> MeetingExtension:
+        """Charter, relays and lanes of the current epoch."""
+        return self.epochs.current.terms.meeting
+
     # -- the epoch changed
 
     def follow(self, now: float) -> None:
         state = self.epochs.current
         self.presence.follow(state)
+        self.motions.follow(state, self.context.wall_s(now))
         self.listen_anew()
         self._council_pacer.set_period(1 / self._council_lane.cells_per_s(len(state.roster)), now)
         self.beacons.soon(now)
@@ -152,7 +157,8 @@ class Hearing(ABC):
             for root in roots:
                 for lane in (COUNCIL, VOICE):
                     wanted.append(Wanted(relay, lane, root, Direction.BOTH, "main"))
-            wanted.append(Wanted(relay, DOOR, self.entrance.room_root, Direction.BOTH, "main"))
+            for root in self.entrance.room_roots:
+                wanted.append(Wanted(relay, DOOR, root, Direction.BOTH, "main"))
             root = roots[0]
             for kind in self.media.showing():
                 lane = Lane(LaneSlot.PICTURE, self.context.seat, LANES[kind].stream)
@@ -161,6 +167,12 @@ class Hearing(ABC):
                 lane = Lane(LaneSlot.PICTURE, seat, LANES[kind].stream)
                 wanted.append(Wanted(relay, lane, root, Direction.RECEIVE, "watch"))
         return wanted
+
+    # Others agreed, or may agree, on a commit that gives our seat a leaf that we asked for.
+    evicted: bool = False
+
+    def _publish(self, kind: RecordKind, body: bytes, now: float) -> None:
+        self.council.publish(kind, body, self.context.wall_s(now))
 
     @abstractmethod
     def act(self, now: float) -> None:
@@ -183,7 +195,7 @@ class Hearing(ABC):
         if slot is LaneSlot.DOOR:
             # Who asks for a fresh leaf itself has nothing to answer others with.
             if not self.quiet:
-                self.entrance.receive(cells, now)
+                self.entrance.receive(cells, now, wanted.root)
                 self.act(now)
         elif slot is LaneSlot.COUNCIL:
             for cell in cells:
@@ -294,8 +306,12 @@ class Hearing(ABC):
             elif kind == RecordKind.REQUEST and record.tick >= self._joined_tick:
                 # Older ones were decided before we came: their commits are not ours to know.
                 request = codec.decode(Request.read, body)
-                if self.epochs.ask(request, now) is None:
+                if self.epochs.ask(request, now) is None and self.epochs.pending.grants(request):
                     self.entrance.let_in(request)
+            elif kind == RecordKind.MOTION:
+                self.motions.receive_motion(body, state, self.context.wall_s(now))
+            elif kind == RecordKind.BALLOT:
+                self.motions.receive_ballot(body, state, self.context.wall_s(now))
         except DecodeError:
             # A record of a member that we cannot read: kept in the log, so that others compare
             # equal.

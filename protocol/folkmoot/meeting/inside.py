@@ -6,13 +6,17 @@ in this module decides whether a change is allowed: that is the judge's, before 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from folkmoot.agreement import SendNaming
 from folkmoot.cells.frames import MediaKind
 from folkmoot.cells.picture_format import LANES
 from folkmoot.cells.playable import Fault
 from folkmoot.cells.reliable import decode_record
+from folkmoot.governance.charter import Admission
 from folkmoot.governance.evidence import ADMISSION_S, make_farewell, make_sponsor
 from folkmoot.meeting.context import UsageError
+from folkmoot.meeting.deciding import Deciding
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import (
     LEFT_WELL,
@@ -23,7 +27,6 @@ from folkmoot.meeting.events import (
     Refused,
     RosterChanged,
 )
-from folkmoot.meeting.hearing import Hearing
 from folkmoot.meeting.names import tags
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.records import (
@@ -55,13 +58,11 @@ FAREWELL_EVERY_S = 0.5
 STEPS_MAX = 64  # done in one go
 
 
-class Inside(Hearing):
+class Inside(Deciding):
     """What a member does while it is in the meeting."""
 
     # Until when we wait for somebody to commit our farewell.
     departure_deadline: float | None = None
-    # Others agreed, or may agree, on a commit that gives our seat a leaf that we asked for.
-    evicted: bool = False
     _nobody_since: float | None = None
     _farewell_at: float = 0.0
     _last_lock: bytes = b""  # our naming in the current epoch, once locked
@@ -74,6 +75,7 @@ class Inside(Hearing):
         """Does what the epochs and the door came to."""
         for request in self.entrance.take_requests():
             self.epochs.ask(request, now)
+        self.decide(now)
         for _ in range(STEPS_MAX):
             if self.epochs.commit_wanted:
                 self.epochs.commit(now=now, entropy=self.context.entropy)
@@ -100,6 +102,8 @@ class Inside(Hearing):
             elif isinstance(step, Removed):
                 if self.context.seat in step.verdict.left:
                     self._farewell_taken = True
+                elif step.verdict.removed == self.context.seat:
+                    self.expel(step.verdict, now)
                 else:
                     self.evicted = True
             else:
@@ -109,24 +113,28 @@ class Inside(Hearing):
                     self.context.tell(Refused("commit", step.why))
         self._tell_chat(now)
 
-    def _publish(self, kind: RecordKind, body: bytes, now: float) -> None:
-        self.council.publish(kind, body, self.context.wall_s(now))
-
     def _moved(self, step: Moved, now: float) -> None:
         names = self.presence.names(self.name)
         self.laggards.settled(step.handshake)
+        self.motions.follow(step.after, self.context.wall_s(now))
+        if step.verdict.removed is not None:
+            self.entrance.new_door(step.after.secrets.door, now)
         self.follow(now)
         self.save(now)
         for seat in step.verdict.joined:
             self.context.tell(MemberIn(seat))
         marks = tags(names)
-        if step.verdict.left and self._last_lock:
+        if step.verdict.takes_away and self._last_lock:
             # Who left cannot follow us; our naming in the old epoch tells it that it is out.
             self.laggards.say_there(step.before, [item(ItemKind.NAMING, self._last_lock)])
         self._last_lock = b""
         for seat in step.verdict.left:
-            name, tag = names.get(seat, "somebody"), marks.get(seat, "")
-            self.context.tell(MemberOut(seat, name, "left", tag))
+            self._tell_out(seat, "left", names, marks)
+        removed = step.verdict.removed
+        if removed is not None:
+            self._tell_out(removed, "removed", names, marks)
+        if step.verdict.carried is not None:
+            self.motions.carried_out(step.verdict.carried)
         self.context.tell(EpochChanged(step.after.group.epoch, step.after.authenticator))
         self.chat.retry(self.epochs.states(), now)
         self._say_again(step.verdict.tick, now)
@@ -135,6 +143,12 @@ class Inside(Hearing):
             self._farewell_taken = False
             self._say_farewell(now)
         self.entrance.settled(step, now)
+
+    def _tell_out(
+        self, seat: bytes, cause: str, names: Mapping[bytes, str], marks: Mapping[bytes, str]
+    ) -> None:
+        name, tag = names.get(seat, "somebody"), marks.get(seat, "")
+        self.context.tell(MemberOut(seat, name, cause, tag))
 
     def settle_in(self, now: float) -> None:
         """Says that we are here, and starts what waits."""
@@ -280,6 +294,10 @@ class Inside(Hearing):
 
     def admit(self, knock: str, now: float) -> None:
         """Lets the newcomer in as its sponsor."""
+        if not self.epochs.votes:
+            raise UsageError("You are a guest here: those who vote let people in.")
+        if self.epochs.charter.admission is Admission.BALLOT:
+            raise UsageError("This meeting lets people in by a vote: move that they be admitted.")
         key_package, reference = self.entrance.knocking(knock)
         sponsor = make_sponsor(
             self.context.key,
@@ -363,6 +381,8 @@ class Inside(Hearing):
         self.entrance.handle_timer(now)
 
     def _look_after_group(self, now: float) -> None:
+        self.check_expelled(now)
+        self.motions.handle_timer(self.epochs.current, self.context.wall_s(now))
         self.epochs.set_online(self.carried(now), now)
         before = {one.authenticator for one in self.epochs.states()}
         self.epochs.handle_timer(now)

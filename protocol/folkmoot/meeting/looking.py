@@ -7,6 +7,7 @@ import enum
 
 from folkmoot.governance import Charter, Relay
 from folkmoot.meeting.context import Context
+from folkmoot.meeting.deciding import MotionView
 from folkmoot.meeting.events import ChatReceived
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.invite import Invite
@@ -63,7 +64,7 @@ class Looking:
     @property
     def charter(self) -> Charter:
         if self._inside is not None:
-            return self._inside.extension.charter
+            return self._inside.epochs.charter
         assert self._invite is not None
         return self._invite.charter
 
@@ -110,6 +111,21 @@ class Looking:
         if self._inside is None or self._left:
             return []
         return knocks_of(self._inside)
+
+    def motions(self, now: float) -> list[MotionView]:
+        """What the electors are asked now, that which ends first first."""
+        if self._inside is None or self._left:
+            return []
+        return self._inside.motion_views(now)
+
+    def caller_of(self, reference: bytes) -> tuple[str, str] | None:
+        """Knock and name of whom a motion to admit (by a key package's reference) is about."""
+        return None if self._inside is None else self._inside.entrance.caller_of(reference)
+
+    @property
+    def votes(self) -> bool:
+        """Whether we are an elector; else a guest."""
+        return self._inside is not None and self._inside.epochs.votes
 
     def hearing(self) -> list[dict[str, object]]:
         """What was received of whom since the last call."""

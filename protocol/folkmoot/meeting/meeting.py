@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 
 from folkmoot import mls
 from folkmoot.cells.frames import EncodedFrame, MediaKind
-from folkmoot.governance import Charter, MeetingExtension, Relay, supported_now
+from folkmoot.governance import PRESETS, Charter, Relay
 from folkmoot.governance.evidence import SEAT_BYTES
+from folkmoot.governance.motion import MOTION_S, MotionKind
 from folkmoot.meeting.context import UsageError, make_context
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import (
@@ -33,6 +34,7 @@ from folkmoot.meeting.looking import Looking, Phase
 from folkmoot.meeting.names import clean_name, member_id
 from folkmoot.meeting.outside import Outside
 from folkmoot.meeting.save import Saved
+from folkmoot.wire.codec import DecodeError
 
 GROUP_ID_BYTES = 16
 LOST_CHECK_EVERY_S = 1.0
@@ -55,17 +57,14 @@ class Meeting(Looking):
         wall_s: float,
         entropy: Callable[[int], bytes],
     ) -> Meeting:
-        """Opens a meeting with ourselves in it; UsageError when the charter cannot be kept yet."""
-        why = supported_now(charter)
-        if why is not None:
-            raise UsageError(why)
+        """Opens a meeting with ourselves in it; UsageError when the relays cannot carry one."""
         group_id, seat, key = entropy(GROUP_ID_BYTES), entropy(SEAT_BYTES), entropy(32)
-        state, extension = found_group(
+        state, _ = found_group(
             group_id, seat, key, charter, relays, tick=int(wall_s), entropy=entropy
         )
         context = make_context(group_id, seat, key, tuple(relays), now, wall_s, entropy)
         meeting = cls(context, clean_name(name))
-        meeting._enter(state, extension, inviter_key=None, now=now)
+        meeting._enter(state, inviter_key=None, now=now)
         return meeting
 
     @classmethod
@@ -78,11 +77,7 @@ class Meeting(Looking):
         wall_s: float,
         entropy: Callable[[int], bytes],
     ) -> Meeting:
-        """Knocks at the meeting of an invite; UsageError when this version cannot keep its
-        charter."""
-        why = supported_now(invite.charter)
-        if why is not None:
-            raise UsageError(why)
+        """Knocks at the meeting of an invite."""
         seat, key = entropy(SEAT_BYTES), entropy(32)
         context = make_context(invite.group_id, seat, key, invite.relays, now, wall_s, entropy)
         meeting = cls(context, clean_name(name))
@@ -103,7 +98,10 @@ class Meeting(Looking):
         """Takes a saved seat up again: it hears at once, and is heard once it has a fresh leaf.
         Raises MlsError when the saved state is damaged."""
         group = mls.Group.load(saved.group)
-        state = EpochState(group, saved.secrets)
+        try:
+            state = EpochState(group, saved.secrets)
+        except DecodeError as error:
+            raise mls.StateError(mls.Check.SAVED_STATE, str(error)) from None
         entry = state.entry_of(saved.seat)
         if entry is None or entry.leaf != group.own_leaf:
             raise mls.StateError(mls.Check.SAVED_STATE, "of another seat")
@@ -120,7 +118,6 @@ class Meeting(Looking):
         meeting._inside = Inside(
             context,
             state,
-            saved.extension,
             name=meeting.name,
             inviter_key=None,
             now=now,
@@ -133,14 +130,13 @@ class Meeting(Looking):
     def _enter(
         self,
         state: EpochState,
-        extension: MeetingExtension,
         *,
         inviter_key: bytes | None,
         now: float,
     ) -> None:
         self._context.check_clock(state.secrets.tick, now)
         self._inside = Inside(
-            self._context, state, extension, name=self.name, inviter_key=inviter_key, now=now
+            self._context, state, name=self.name, inviter_key=inviter_key, now=now
         )
         self._inside.settle_in(now)
         self._arrived(state)
@@ -254,15 +250,14 @@ class Meeting(Looking):
             self._outside, self._resting = None, outside
             self._inside.quiet = False
             return
-        admitted = outside.take_admitted()
-        if admitted is None:
+        state = outside.take_admitted()
+        if state is None:
             return
         self._outside = None
-        state, extension = admitted
         if self._inside is None:
             assert self._invite is not None
             key = self._invite.inviter_key
-            self._enter(state, extension, inviter_key=key, now=now)
+            self._enter(state, inviter_key=key, now=now)
         else:
             self._inside.come_back(state, now)
             self._arrived(state)
@@ -281,6 +276,31 @@ class Meeting(Looking):
     def admit(self, knock: str, now: float) -> None:
         """Lets in who knocks."""
         self._member().admit(knock, now)
+
+    def move(self, kind: str, subject: str, now: float, seconds: int = MOTION_S) -> str:
+        """Moves that the electors decide something within so many seconds: `remove` or `raise` a
+        member, `admit` who knocks, `amend` to a charter (a preset's name, or its encoded bytes in
+        hex); the motion's id. UsageError with a sentence when it cannot be moved."""
+        inside = self._member()
+        if kind == "admit":
+            return inside.move_admission(subject, now, seconds)
+        if kind in ("remove", "raise"):
+            return inside.move(MotionKind[kind.upper()], self._seat_of(subject), now, seconds)
+        if kind == "amend":
+            try:
+                preset = PRESETS.get(subject)
+                encoded = bytes.fromhex(subject) if preset is None else preset.encode()
+                charter = Charter.decode(encoded)
+            except ValueError:
+                raise UsageError(f'"{subject}" is no charter.') from None
+            return inside.move(MotionKind.AMEND, charter.encode(), now, seconds)
+        if kind == "relays":
+            raise UsageError("This version stays on the relays that it began with.")
+        raise UsageError("What can be moved: remove, raise, admit, amend.")
+
+    def vote(self, motion: str, yes: bool, now: float) -> None:
+        """Answers a motion; the answer is final. UsageError with a sentence when we cannot."""
+        self._member().vote(motion, yes, now)
 
     def refuse(self, knock: str, now: float) -> None:
         """Tells who knocks that we do not let them in; others still may."""

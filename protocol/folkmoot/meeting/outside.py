@@ -11,14 +11,14 @@ import hashlib
 from collections.abc import Sequence
 
 from folkmoot import mls
-from folkmoot.governance import EXTENSION_TYPE, MeetingExtension, differences
+from folkmoot.governance import differences
 from folkmoot.governance.charter import Charter
 from folkmoot.governance.evidence import make_readmission
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.door import (
     HANDSHAKES_MAX,
-    NO_SUCH_MEMBER,
     SAID_NO,
+    SENTENCES,
     WORK_BITS_MIN,
     CatchUpAnswer,
     Claim,
@@ -52,8 +52,6 @@ FOLLOW_EVERY_S = 5.0
 WELCOME_WAIT_S = 8.0
 LEAF_ANSWERS_MAX = 8  # a claim is made anew at most so often
 
-Admitted = tuple[EpochState, MeetingExtension]
-
 
 class Outside:
     """One who knocks."""
@@ -82,7 +80,7 @@ class Outside:
         self._message = b""
         self._knock_at = now
         self._lane = DoorLane(context, door_secret, now)
-        self._admitted: Admitted | None = None
+        self._admitted: EpochState | None = None
         self._accepted = False
         self._handshakes: list[Handshake] = []
         self._position = 0
@@ -189,7 +187,7 @@ class Outside:
                 self._position = answer.position
                 self._context.tell(Waiting(answer.position))
         elif isinstance(answer, RefusedAnswer):
-            self._tell_refused(NO_SUCH_MEMBER if answer.why == NO_SUCH_MEMBER else SAID_NO)
+            self._tell_refused(answer.why if answer.why in SENTENCES else SAID_NO)
         elif isinstance(answer, CatchUpAnswer):
             if self._claim is None:
                 return  # a newcomer missed nothing, and would keep them for ever
@@ -241,20 +239,23 @@ class Outside:
             return
         try:
             group = mls.Group.join(answer.welcome, self._bundle, ratchet_tree=answer.tree)
-            found = {one.type: one.data for one in group.extensions}
-            extension = MeetingExtension.decode(found.get(EXTENSION_TYPE, b""))
             sealed = {one.type: one.data for one in group.join_extensions}
             before = codec.decode(MeetingSecrets.read, sealed.get(SECRETS_TYPE, b""))
+            state = EpochState(group, before.after_commit(group.export))
+            if state.terms.extensions() != tuple((one.type, one.data) for one in group.extensions):
+                # The members' judge lets nothing else in; whoever sends us this is no member.
+                raise DecodeError("a group with more in it than the meeting's terms")
         except (mls.MlsError, DecodeError):
             self._tell_refused("What the door gave us is not a meeting.")
             return
         if group.group_id != self._context.group_id:
             self._tell_refused("The door let us into another meeting.")
             return
-        if extension.charter.hash != self._charter.hash and not self._accepted:
-            sentences = differences(self._charter, extension.charter)
+        charter = state.terms.charter
+        if charter.hash != self._charter.hash and not self._accepted:
+            sentences = differences(self._charter, charter)
             self._context.tell(CharterDiffers(tuple(sentences)))
-        self._admitted = EpochState(group, before.after_commit(group.export)), extension
+        self._admitted = state
 
     # -- what came of it
 
@@ -262,11 +263,11 @@ class Outside:
         """Our person read what is different and goes on."""
         self._accepted = True
 
-    def take_admitted(self) -> Admitted | None:
+    def take_admitted(self) -> EpochState | None:
         """The epoch that we are in now; held back while its charter is not the invite's."""
         if self._admitted is None:
             return None
-        if self._admitted[1].charter.hash != self._charter.hash and not self._accepted:
+        if self._admitted.terms.charter.hash != self._charter.hash and not self._accepted:
             return None
         return self._admitted
 

@@ -13,6 +13,7 @@ from folkmoot import mls
 from folkmoot.governance.charter import Admission, Charter
 from folkmoot.governance.evidence import (
     SEAT_BYTES,
+    Certificate,
     CommitEvidence,
     Evidence,
     Farewell,
@@ -23,8 +24,14 @@ from folkmoot.governance.evidence import (
     readmission_content,
     sponsor_content,
 )
+from folkmoot.governance.judge import terms_after
+from folkmoot.governance.motion import MOTION_S_MAX, MotionKind
+from folkmoot.governance.refusals import Refusal
+from folkmoot.governance.roll import ROLL_MAX
+from folkmoot.governance.terms import Terms
 from folkmoot.meeting.door import KEY_PACKAGE_BYTES_MAX
 from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.motions import Decision
 from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign, load_public_key, verify
 
@@ -35,6 +42,8 @@ COMMIT_ADDS_MAX = 32
 COMMIT_FAREWELLS_MAX = 64
 SPONSORED_MAX = 128  # by one member: who lets in hundreds keeps nobody else's newcomers out
 PENDING_AGE_S = 120.0
+ASK_AGE_S = MOTION_S_MAX + 60.0  # as long as a motion may be open about them
+SPOILT_MAX = 64
 USED_MAX = 4096
 
 
@@ -72,11 +81,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The next commit: proposals and the evidence that goes with them."""
+    """The next commit: proposals and the evidence that goes with them. `takes_away`: a member is
+    out afterwards; `by_ballots`: because the electors removed it."""
 
     proposals: tuple[mls.Proposal, ...]
     evidence: tuple[Evidence, ...]
-    takes_away: bool
+    takes_away: bool = False
+    by_ballots: bool = False
+    motion: bytes | None = None  # the hash of the motion that it carries out
 
     def authenticated_data(self, tick: int) -> bytes:
         return CommitEvidence(tick, self.evidence).encode()
@@ -92,6 +104,10 @@ class Pending:
     returns: dict[bytes, Waiting] = field(default_factory=dict)  # by seat: the newest counts
     farewells: dict[bytes, Farewell] = field(default_factory=dict)  # by seat
     used: dict[bytes, None] = field(default_factory=dict)
+    # Who asks where the electors admit: committed with a certificate only.
+    asks: dict[bytes, Waiting] = field(default_factory=dict)
+    certified: list[Decision] = field(default_factory=list)  # motions carried, the next one first
+    spoilt: dict[bytes, None] = field(default_factory=dict)  # of those, what could not be committed
     left: dict[bytes, None] = field(default_factory=dict)  # seats
 
     def ask(self, request: Request, state: EpochState, *, wall_s: int, now: float) -> str | None:
@@ -119,13 +135,17 @@ class Pending:
             # in the seat, and nobody could take it away.
             return "its member left"
         if evidence is None:
-            if self.charter.admission is not Admission.OPEN:
+            if self.charter.admission is Admission.SPONSOR:
                 return "nobody let it in"
+        elif self.charter.admission is not Admission.SPONSOR:
+            return "no one member lets people in here"
         elif not self._sponsored(evidence, view.ref, state):
-            return "who let it in is not a member"
+            return "who let it in is not a member who votes"
         elif evidence.until < wall_s:
             return "that was too long ago"
-        rivals = (*self.adds.values(), *self.returns.values())
+        if not state.terms.takes(view.identity):
+            return "its seat is taken, or was"
+        rivals = (*self.adds.values(), *self.asks.values(), *self.returns.values())
         if state.has_key(view.signature_key) or any(
             one.reference != view.ref
             and (one.seat == view.identity or one.signature_key == view.signature_key)
@@ -133,6 +153,11 @@ class Pending:
         ):
             # Two of them in one commit would spoil it for everybody else in it.
             return "its seat or key is another's"
+        if self.charter.admission is Admission.BALLOT:
+            if view.ref not in self.asks and len(self.asks) >= PENDING_MAX:
+                return "too many wait already"
+            self.asks.setdefault(view.ref, waiting)
+            return None
         if view.ref not in self.adds and not self._has_room(evidence):
             return "too many wait already"
         self.adds.setdefault(view.ref, waiting)
@@ -169,10 +194,21 @@ class Pending:
     def _sponsored(self, evidence: Sponsor, reference: bytes, state: EpochState) -> bool:
         entry = state.entry_of(evidence.seat)
         key = None if entry is None else load_public_key(entry.signature_key)
-        if key is None or evidence.reference != reference:
+        if key is None or evidence.reference != reference or evidence.seat not in state.roll:
             return False
         content = sponsor_content(state.group.group_id, evidence.seat, reference, evidence.until)
         return verify(key, Sign.ADMISSION, content, evidence.signature)
+
+    def grants(self, request: Request) -> bool:
+        """Whether a request that was taken in needs nothing more than a commit: where the electors
+        admit it waits for their certificate."""
+        return request.evidence is not None or self.charter.admission is not Admission.BALLOT
+
+    def certify(self, decisions: list[Decision]) -> bool:
+        """These motions are carried; whether they are others than before."""
+        before = [one.name for one in self.certified]
+        self.certified = [one for one in decisions if one.name not in self.spoilt]
+        return before != [one.name for one in self.certified]
 
     def say_farewell(self, farewell: Farewell, state: EpochState) -> bool:
         """Whether this farewell is good now; it waits for the next commit then."""
@@ -186,11 +222,27 @@ class Pending:
         self.farewells[farewell.seat] = farewell
         return True
 
+    def give_up(self, plan: Plan) -> None:
+        """This cannot be committed: the motion in it goes, or else the request that came last."""
+        if plan.motion is not None:
+            if len(self.spoilt) >= SPOILT_MAX:
+                self.spoilt.pop(next(iter(self.spoilt)))
+            self.spoilt[plan.motion] = None
+            self.certified = [one for one in self.certified if one.name != plan.motion]
+            return
+        self.drop_newest()
+
     def drop_newest(self) -> None:
         """Gives up the request that came last."""
         waiting = self.adds or self.returns
         if waiting:
             del waiting[next(reversed(waiting))]
+
+    def close_door(self) -> None:
+        """Somebody was removed, and there is a new door: who was let in at the old one asks
+        anew."""
+        self.adds.clear()
+        self.asks.clear()
 
     def done(self, references: Iterable[bytes]) -> None:
         """These key packages were added: none of them is ever added again."""
@@ -214,7 +266,7 @@ class Pending:
         for reference, one in list(self.adds.items()):
             sponsor = one.request.evidence
             gone = isinstance(sponsor, Sponsor) and (
-                state.entry_of(sponsor.seat) is None or sponsor.until < wall_s
+                sponsor.seat not in state.roll or sponsor.until < wall_s
             )
             if (
                 gone
@@ -223,6 +275,10 @@ class Pending:
                 or now - one.since > PENDING_AGE_S
             ):
                 del self.adds[reference]
+        for reference, one in list(self.asks.items()):
+            there = state.entry_of(one.seat) is not None
+            if reference in self.used or there or now - one.since > ASK_AGE_S:
+                del self.asks[reference]
         for seat, one in list(self.returns.items()):
             entry, claim = state.entry_of(seat), one.request.evidence
             assert isinstance(claim, Readmission)
@@ -234,7 +290,12 @@ class Pending:
                 del self.farewells[seat]
 
     def plan(self, state: EpochState) -> Plan | None:
-        """The next commit of ours, or None when there is nothing that we can commit."""
+        """The next commit of ours, or None when there is nothing that we can commit. What the
+        electors decided goes first, and alone."""
+        for decision in self.certified:
+            decided = self._plan_decision(decision, state)
+            if decided is not None:
+                return decided
         proposals: list[mls.Proposal] = []
         evidence: list[Evidence] = []
         takes_away = False
@@ -254,10 +315,50 @@ class Pending:
                 proposals.append(mls.Add(waiting.request.key_package))
                 evidence.append(claim)
                 room -= 1
+        newcomers: list[tuple[bytes, bytes]] = []
+        if state.terms.recorded is not None:
+            room = min(room, ROLL_MAX - len(state.terms.recorded))
         for waiting in list(self.adds.values())[:room]:
+            sponsor = waiting.request.evidence
             proposals.append(mls.Add(waiting.request.key_package))
-            if waiting.request.evidence is not None:
-                evidence.append(waiting.request.evidence)
+            if sponsor is not None:
+                evidence.append(sponsor)
+                newcomers.append((waiting.seat, sponsor.seat))
         if not proposals:
             return None
+        stayed = {entry.seat for entry in state.roster} - leaving
+        proposals += change_of_terms(state.terms, state.terms.joined(stayed, newcomers))
         return Plan(tuple(proposals), tuple(evidence), takes_away)
+
+    def _plan_decision(self, one: Decision, state: EpochState) -> Plan | None:
+        """A commit that carries out a motion; None when we are not the ones to do it."""
+        motion, seats = one.signed.motion, {entry.seat for entry in state.roster}
+        proposals: list[mls.Proposal] = []
+        removal = motion.kind is MotionKind.REMOVE
+        if removal:
+            entry = state.entry_of(motion.subject)
+            if entry is None or motion.subject == self.own_seat:
+                return None
+            proposals.append(mls.Remove(entry.leaf))
+        elif motion.kind is MotionKind.ADMIT:
+            waiting = self.asks.get(motion.subject)
+            if waiting is None:
+                return None
+            proposals.append(mls.Add(waiting.request.key_package))
+            after = state.terms.joined(seats, [(waiting.seat, motion.mover)])
+            proposals += change_of_terms(state.terms, after)
+        else:
+            try:
+                after = terms_after(motion, state.terms, seats)
+            except (Refusal, codec.DecodeError):
+                return None
+            proposals += change_of_terms(state.terms, after)
+        evidence = Certificate(one.certificate(state.roll).encode())
+        return Plan(tuple(proposals), (evidence,), removal, removal, one.name)
+
+
+def change_of_terms(before: Terms, after: Terms) -> list[mls.Proposal]:
+    """The proposal that leads from the one to the other; none where nothing changes."""
+    if before == after:
+        return []
+    return [mls.GroupContextExtensions([mls.Extension(*pair) for pair in after.extensions()])]

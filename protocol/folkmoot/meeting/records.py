@@ -50,6 +50,8 @@ class RecordKind(enum.IntEnum):
     CONTENT = 2
     FAREWELL = 3
     REQUEST = 4  # a key package that asks for a leaf
+    MOTION = 5
+    BALLOT = 6
 
 
 class Showing(enum.IntFlag):

@@ -80,14 +80,17 @@ class MeetingSecrets:
             door=DoorSecrets(reader.take(SECRET_BYTES), reader.take(SECRET_BYTES)),
         )
 
-    def before_commit(self, tick: int, committer: bytes, takes_away: bool) -> MeetingSecrets:
+    def before_commit(
+        self, tick: int, committer: bytes, takes_away: bool, by_ballots: bool = False
+    ) -> MeetingSecrets:
         """What goes into the Welcome, before the new epoch's exporter exists. Of a commit that
         takes a seat away the newcomer gets zeros and derives the fresh secrets itself
         (`after_commit`), since it has the exporter too; so a Welcome never holds a secret that the
-        one who left knew."""
+        one who left knew. Who is taken away `by_ballots` did not want to go: there are new rooms at
+        once, and a new door."""
         signalling = bytes(SECRET_BYTES) if takes_away else self.stepped()
         due = self.root_due or takes_away
-        fresh_root = due and tick - self.root_tick >= ROOM_ROOT_INTERVAL_S
+        fresh_root = by_ballots or (due and tick - self.root_tick >= ROOM_ROOT_INTERVAL_S)
         return replace(
             self,
             signalling=signalling,
@@ -96,6 +99,7 @@ class MeetingSecrets:
             root_due=due and not fresh_root,
             tick=tick,
             committer=committer,
+            door=DoorSecrets(bytes(SECRET_BYTES), bytes(SECRET_BYTES)) if by_ballots else self.door,
         )
 
     def after_commit(self, export: Exporter) -> MeetingSecrets:
@@ -107,7 +111,19 @@ class MeetingSecrets:
         if room_root == bytes(SECRET_BYTES):
             fresh = export(Derive.ROOM_ROOT.value.decode(), b"", SECRET_BYTES)
             room_root = derive(fresh, Derive.ROOM_ROOT, b"")
-        return replace(self, signalling=signalling, room_root=room_root)
+        door = self.door
+        if door.secret == bytes(SECRET_BYTES):
+            door = DoorSecrets(
+                derive(
+                    export(Derive.DOOR_KEY.value.decode(), b"", SECRET_BYTES), Derive.DOOR_KEY, b""
+                ),
+                derive(
+                    export(Derive.DOOR_SECRET.value.decode(), b"", SECRET_BYTES),
+                    Derive.DOOR_SECRET,
+                    b"",
+                ),
+            )
+        return replace(self, signalling=signalling, room_root=room_root, door=door)
 
     def stepped(self) -> bytes:
         """The signalling secret one addition later."""

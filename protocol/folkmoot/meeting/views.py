@@ -24,6 +24,8 @@ class MemberView:
     screen: bool
     muted: bool
     hidden: bool
+    elector: bool
+    line: str  # the member id of who began its line; empty where lines do not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class KnockView:
 def roster_of(inside: Inside, now: float) -> list[MemberView]:
     """Every seat, ours first, then by name."""
     names, tags = inside.presence.names(inside.name), inside.presence.tags(inside.name)
-    views = []
+    state, views = inside.epochs.current, []
+    roll, lines = state.roll, state.terms.charter.lineage
     for seat, one in inside.presence.members.items():
         own = seat == inside.context.seat
         showing = inside.showing() if own else one.showing
@@ -55,6 +58,8 @@ def roster_of(inside: Inside, now: float) -> list[MemberView]:
                 screen=bool(showing & Showing.SCREEN),
                 muted=seat in inside.media.muted,
                 hidden=seat in inside.hidden,
+                elector=seat in roll,
+                line=member_id(line) if lines and (line := roll.line_of(seat)) else "",
             )
         )
     return sorted(views, key=lambda view: (not view.own, view.name.casefold(), view.seat))

@@ -47,6 +47,8 @@ class Sign(enum.Enum):
     READMISSION = b"readmission"
     ADMISSION = b"admission"  # by a sponsor: reference of the newcomer's key package
     INVITE = b"invite"
+    MOTION = b"motion"
+    BALLOT = b"ballot"
     VOICE_CELL = b"voice cell"
     PICTURE_FRAME = b"picture frame"
 
@@ -56,6 +58,8 @@ class Derive(enum.Enum):
 
     ROOM_KEY = b"room key"  # room root -> Ed25519 seed of a room: pin, lane
     ROOM_ROOT = b"room root"  # exporter secret of a commit that takes a seat away -> new room root
+    DOOR_KEY = b"door key"  # exporter secret of a removal -> X25519 private key that opens knocks
+    DOOR_SECRET = b"door secret"  # exporter secret of a removal -> what the new invites hold
     DOOR_ROOM = b"door room"  # invite's door secret -> room root of the door
     DOOR_CELL = b"door cell"  # invite's door secret -> secret that seals the door's cells
     SIGNALLING = b"signalling"  # exporter secret -> signalling secret
