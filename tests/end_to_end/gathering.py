@@ -206,12 +206,18 @@ def voice_times_ms(recording: Path) -> list[int]:
 
 
 class Usage:
-    """What processes take from now on."""
+    """What processes take from now on, and what others take of this machine meanwhile."""
 
     def __init__(self, **processes: Command) -> None:
         self._processes = processes
         self._began = time.monotonic()
         self._before = self._seconds()
+        self._all_before = _machine_seconds() - sum(self._before.values()) - time.process_time()
+
+    def percent_elsewhere(self) -> float:
+        """Of one core: taken by programs that are neither these nor this one, or by the host."""
+        now = _machine_seconds() - sum(self._seconds().values()) - time.process_time()
+        return 100 * (now - self._all_before) / (time.monotonic() - self._began)
 
     def _seconds(self) -> dict[str, float]:
         found = {}
@@ -233,3 +239,10 @@ class Usage:
             name: int(Path(f"/proc/{one.process.pid}/statm").read_text().split()[1]) * page >> 20
             for name, one in self._processes.items()
         }
+
+
+def _machine_seconds() -> float:
+    """Seconds for which any core of this machine was not idle, or was not to be had."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    user, nice, system, _idle, _waiting, irq, soft, stolen = map(int, fields[:8])
+    return (user + nice + system + irq + soft + stolen) / os.sysconf("SC_CLK_TCK")

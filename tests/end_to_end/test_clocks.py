@@ -4,6 +4,7 @@ a seat, every message arrives."""
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -51,6 +52,14 @@ class WallClock:
             *PROGRAM,
         )
 
+    def shows(self) -> float:
+        """How far off the wall clock of a program under it is, whose monotonic clock is not."""
+        ask = "import time; print(time.time(), time.monotonic())"
+        words = (*self.program[: -len(PROGRAM)], sys.executable, "-c", ask)
+        told = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+        assert abs(float(told[1]) - time.monotonic()) < 60
+        return float(told[0]) - time.time()
+
     def set(self, seconds: int) -> None:
         """So many seconds off from now on."""
         fresh = self._file.with_suffix(".new")
@@ -91,6 +100,8 @@ def test_a_clock_that_jumps_and_a_process_that_stops_silence_nobody(
 
     # Bob's clock an hour back and Cy stopped, both at once; and somebody comes meanwhile.
     clock.set(-HOUR_S)
+    assert abs(clock.shows() + HOUR_S) < 60
+    assert "libfaketime" in Path(f"/proc/{bob.command.process.pid}/maps").read_text()
     cy.command.process.send_signal(signal.SIGSTOP)
     began, marks = time.monotonic(), {one: one.mark() for one in (ann, bob)}
     dee = gathering.joins("Dee")
@@ -127,6 +138,20 @@ def test_a_clock_that_jumps_and_a_process_that_stops_silence_nobody(
         assert not one.after(began_at[one], "member_out"), one.name
         assert not one.after(began_at[one], "joined"), one.name
         assert {two["member"] for two in one.after(began_at[one], "member_in")} == {dee.id, eve.id}
+
+    # And back again, while Bob's agent is dead: it goes by the meeting's time from then on.
+    bob.command.process.kill()
+    clock.set(-HOUR_S)
+    said.add(ann.says("is Bob there?"))
+    gathering.returns(bob, *play, program=clock.program)
+    seat = bob.id
+    assert bob.is_in().id == seat
+    ann.hears(bob)
+    bob.hears(ann)
+    said.add(bob.says("I am"))
+    for one in (ann, bob, cy, dee, eve):
+        one.reads({"is Bob there?", "I am"})
+    assert not ann.after(began_at[ann], "member_out")
     gathering.leave(bob)
     until(lambda: ann.after(0, "member_out", member=bob.id) and cy.after(0, "member_out"))
     gathering.leave(eve, dee, cy, ann)

@@ -10,6 +10,7 @@ command that replays it. Corpora grow in `.fuzz/corpus` from run to run.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import queue
@@ -197,9 +198,10 @@ def _run_all(names: Sequence[str], options: argparse.Namespace) -> int:
     done: list[tuple[Watched, int]] = []
 
     def work() -> None:
-        while not waiting.empty():
-            watched = Watched(waiting.get(), options)
-            done.append((watched, watched.watch()))
+        with contextlib.suppress(queue.Empty):
+            while True:
+                watched = Watched(waiting.get_nowait(), options)
+                done.append((watched, watched.watch()))
 
     workers = [threading.Thread(target=work) for _ in range(options.jobs)]
     for worker in workers:

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from folkmoot.cells import council
+from folkmoot.cells import council, reliable
 from folkmoot.cells.media import VOICE, MediaKeys
 from folkmoot.cells.records import pack
 from folkmoot.meeting import events
 from folkmoot.meeting.door import DoorKind
-from folkmoot.meeting.records import ItemKind
+from folkmoot.meeting.orphans import ORPHANS_MAX
+from folkmoot.meeting.records import Handshake, ItemKind, RecordKind
 from folkmoot.wire.lanes import LaneSlot
+from fuzz.meeting_scene import HONEST, Scene, Side
+from fuzz.state import held_bytes
 from simulation.meeting_world import Member, World, agreed
 
 ROUNDS = 400
@@ -152,3 +155,25 @@ def test_rooms_that_nobody_knows_are_ignored() -> None:
     world, ann, _ = two(30)
     ann.meeting.receive(999, [b"x"], world.now)
     ann.meeting.room_changed(999, True, world.now)
+
+
+def test_an_insider_that_floods_the_council_silences_nobody() -> None:
+    """Ann still hears what Cy says, and keeps no more than her log may hold."""
+    scene = Scene.get()
+    insider = scene.insider
+    insider.begin()
+    side = Side(scene.copy(scene.frozen), scene.now)
+    ahead = insider.wall_s + 500
+    records = [
+        reliable.encode_record(ahead, RecordKind.CONTENT, number.to_bytes(2, "big"))
+        for number in range(reliable.RECORDS_MAX)
+    ]
+    for number in range(2 * ORPHANS_MAX):
+        made_up = Handshake(number.to_bytes(32, "big"), b"", b"").encode()
+        records.append(reliable.encode_record(ahead, RecordKind.HANDSHAKE, made_up))
+    for plaintext in pack([bytes((ItemKind.LOGGED,)) + record for record in records]):
+        side.receive(insider.council(plaintext))
+    for slot, cells in scene.honest:
+        side.receive((slot, cells))
+    assert HONEST in [one.text for one in side.told if isinstance(one, events.ChatReceived)]
+    assert held_bytes(side.meeting) < 2 * reliable.RECORDS_BYTES_MAX

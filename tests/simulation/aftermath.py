@@ -134,7 +134,7 @@ class Aftermath:
                 texts = {one.text for one in member.of(events.ChatReceived)}
                 if said.text in texts or not self._lived_since(member, said):
                     continue
-                if epochs & self.invariants.held(seat, said.at):
+                if epochs & self.invariants.was_in(seat, said.at):
                     missing.append(f"{member.name} lacks {said.text!r} of {said.at:.1f}")
                 elif any(seat in self.watch.epochs[one].seats for one in epochs):
                     # It was elsewhere while this epoch came and went, or had left it for a later

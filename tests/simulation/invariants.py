@@ -77,19 +77,19 @@ class Invariants:
     conditions: Counter[str] = field(default_factory=Counter)
     checks: int = 0
     _held: dict[bytes, dict[bytes, float]] = field(default_factory=dict)  # seat: epoch: until when
-    _checked: set[tuple[bytes, bytes]] = field(default_factory=set)
+    _was_in: dict[bytes, dict[bytes, float]] = field(default_factory=dict)  # likewise, settled
     _kept_since: dict[tuple[int, bytes], float] = field(default_factory=dict)
     _heard_chat: dict[int, Counter[str]] = field(default_factory=dict)
     _heard_voice: dict[int, set[bytes]] = field(default_factory=dict)
     _first_told: dict[str, float] = field(default_factory=dict)
     _settled_seen: int = 0
     _children: dict[bytes, dict[bytes, float]] = field(default_factory=dict)
-    _looked: int = 0
     lost_branches: set[bytes] = field(default_factory=set)
 
-    def held(self, seat: bytes, since: float) -> set[bytes]:
-        """Every epoch whose keys the agents of this seat had at some time after `since`."""
-        return {one for one, until in self._held.get(seat, {}).items() if until >= since}
+    def was_in(self, seat: bytes, since: float) -> set[bytes]:
+        """Every epoch that the agents of this seat were in at some time after `since`. (A parent's
+        keys they have for 10 s more: where a relay parts them that may be too short.)"""
+        return {one for one, until in self._was_in.get(seat, {}).items() if until >= since}
 
     # -- what members are told
 
@@ -188,6 +188,7 @@ class Invariants:
         now, seat = self.world.now, member.meeting.seat
         states = list(inside.epochs.states())
         held = self._held.setdefault(seat, {})
+        self._was_in.setdefault(seat, {})[inside.epochs.current.authenticator] = now
         for state in states:
             held[state.authenticator] = now
             if state.entry_of(seat) is None:

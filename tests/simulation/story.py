@@ -345,6 +345,8 @@ class Story:
         for relay in self.world.sim_relays:
             relay.take_up(Conduct())
         self._step_mend()
+        for one in [one for one in self.world.members if one.meeting.seat in self.facts.unwanted]:
+            self.world.kill(one)  # it gives up
         self.world.rejected.clear()
         return self.aftermath.heal()
 

@@ -201,14 +201,14 @@ def test_a_flood_of_key_frame_requests_does_not_ruin_one_member_s_picture() -> N
     before = len(scene.ann.of(events.KeyFrameNeeded))
     scene.every(
         0.05,
-        60,
+        30,
         lambda n: scene.mallory.inside.council.state(
             ItemKind.KEY_FRAME_WANTED, wanted, n.to_bytes(4, "big")
         ),
     )
-    scene.world.run(61)
+    scene.world.run(31)
     made = len(scene.ann.of(events.KeyFrameNeeded)) - before
-    assert 30 <= made <= KEY_FRAMES_BURST + 60 * KEY_FRAMES_PER_S + 2
+    assert 15 <= made <= KEY_FRAMES_BURST + 30 * KEY_FRAMES_PER_S + 2
     scene.goes_on()
 
 
@@ -244,11 +244,11 @@ def test_names_that_change_all_the_time_and_pose_as_others() -> None:
 def test_a_flood_of_messages_is_cut_said_and_leaves_room_for_others() -> None:
     scene = Scene()
     say(scene.world, scene.ann, "before")
-    scene.every(0.05, 60, lambda n: scene.mal.meeting.chat("<b>" + "\n" * 60, scene.world.now))
-    scene.world.run(60)
+    scene.every(0.05, 40, lambda n: scene.mal.meeting.chat("<b>" + "\n" * 60, scene.world.now))
+    scene.world.run(40)
     scene.goes_on()
     flood = [text for text in texts(scene.bob) if text.startswith("<b>")]
-    assert len(flood) <= MESSAGES_BURST + 70 * MESSAGES_PER_S
+    assert len(flood) <= MESSAGES_BURST + 50 * MESSAGES_PER_S
     assert [one.text for one in scene.bob.meeting.chat_log if not one.text.startswith("<b>")] == [
         "before",
         "still here",

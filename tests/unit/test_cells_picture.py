@@ -304,6 +304,23 @@ def test_an_agent_started_again_counts_from_the_beginning_in_a_new_epoch() -> No
     assert feed(receiver, again.cells_of(frame(61)), author=later) == [frame(61)]
 
 
+def test_old_frames_of_an_agent_that_was_started_again_do_not_stop_it() -> None:
+    """A relay that kept a key frame until now could: nothing would be seen before the new agent's
+    numbers are as high."""
+    sender, receiver = Sender(), PictureReceiver(CAMERA)
+    for number in range(10):
+        feed(receiver, sender.cells_of(frame(number, key=number == 0)))
+    kept = sender.cells_of(frame(10, key=True))
+    later = replace(AUTHOR, epoch=6)
+    again = Sender(later)
+    assert feed(receiver, again.cells_of(frame(60, key=True)), author=later) == [
+        frame(60, key=True)
+    ]
+    assert feed(receiver, kept) == []
+    assert receiver.handle_timer(5.0) == []
+    assert feed(receiver, again.cells_of(frame(61)), author=later) == [frame(61)]
+
+
 def test_a_flood_of_pieces_is_bounded_and_stops_no_frame() -> None:
     sender, receiver = Sender(), PictureReceiver(CAMERA)
     rng = random.Random(1)

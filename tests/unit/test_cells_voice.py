@@ -301,6 +301,20 @@ def test_an_agent_started_again_is_heard_in_its_new_epoch_only() -> None:
     assert receiver.receive(stream(20)[19], 5, 1.0) == []
 
 
+def test_old_cells_of_an_agent_that_was_started_again_do_not_silence_it() -> None:
+    """A relay that kept one until now could: nothing would be heard before the new agent's numbers
+    are as high."""
+    receiver = VoiceReceiver()
+    for got in stream(20):
+        receiver.receive(got, 5, 0.0)
+    again = stream(3)
+    assert receiver.receive(again[0], 6, 1.0) == [frame(0), frame(1)]
+    assert receiver.receive(stream(40)[39], 5, 1.0) == []
+    assert receiver.handle_timer(2.0) == []
+    assert receiver.receive(again[1], 6, 2.0) == [frame(2), frame(3)]
+    assert receiver.lost == 0
+
+
 def test_held_back_slots_are_bounded() -> None:
     receiver = VoiceReceiver()
     cells = stream(200)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from folkmoot.cells import reliable
 from folkmoot.cells.council import PLAINTEXT_BYTES
 from folkmoot.cells.records import entries_of
 from folkmoot.cells.reliable import encode_record
@@ -161,3 +162,16 @@ def test_what_cannot_be_read_is_skipped() -> None:
     ada.receive_digest(b"no digest", 0.0, WALL_S)
     ada.receive_have(b"no have", 0.0, WALL_S)
     assert say_all(ada, bob, 5.0) == []
+
+
+def test_a_member_that_fills_the_log_silences_nobody() -> None:
+    """Records from ahead of the time push out those of now, which nobody then heard at all."""
+    ann, bob = council("ann"), council("bob")
+    for number in range(reliable.RECORDS_MAX):
+        body = number.to_bytes(2, "big")
+        bob.receive_logged(encode_record(int(WALL_S) + 500, 2, body), 0.0, WALL_S)
+    assert len(bob.log) == reliable.RECORDS_MAX
+    ann.publish(RecordKind.CONTENT, b"hello", WALL_S)
+    heard = say_all(ann, bob)
+    assert hear(bob, heard, 0.0) == [b"hello"]
+    assert len(bob.log) == reliable.RECORDS_MAX

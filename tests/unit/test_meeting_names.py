@@ -34,6 +34,7 @@ ADA, EVE, BOB = b"\xad\xa0" * 8, b"\xe0\xe1" * 8, b"\xb0\xb1" * 8
         ("Ada\ud800", "Ada"),
         ("Ada\ue000\U000e0041", "Ada"),
         ("E\u0301va", "Éva"),
+        ("E\x1f\u0301va", "Éva"),
         ("李清照", "李清照"),
         ("Ada 🦊", "Ada 🦊"),
         ("", "nameless"),

@@ -96,15 +96,34 @@ def test_who_is_not_heard_is_away_and_stays(people: People) -> None:
 
 
 def test_who_stays_keeps_name_and_presence_over_an_epoch(people: People) -> None:
-    ada = presence_of(people["ada"])
-    ada.receive(people["bob"].beacon(5), [people["ada"].state], 10.0)
+    ada, old = presence_of(people["ada"]), people["bob"].beacon(5)
+    ada.receive(old, [people["ada"].state], 10.0)
     people.remove("ada", "eve")
     people.add("ada", "cleo")
     ada.follow(people["ada"].state)
     assert set(ada.members) == {seat_of("ada"), seat_of("bob"), seat_of("cleo")}
     assert ada.members[seat_of("bob")].here(10.0)
     assert ada.members[seat_of("cleo")].showing == NOTHING
-    assert ada.receive(people["bob"].beacon(5), [people["ada"].state], 11.0) is None
+    assert ada.receive(old, [people["ada"].state], 11.0) is None
+
+
+def test_one_that_comes_back_with_a_clock_set_back_is_heard_and_its_past_is_not(
+    people: People,
+) -> None:
+    ada = presence_of(people["ada"])
+    old = [people["bob"].beacon(at_ms) for at_ms in (5_000, 9_000)]
+    for body in old:
+        assert ada.receive(body, [people["ada"].state], 10.0)
+    people.add("ada", "cleo")
+    ada.follow(people["ada"].state)
+    states = [people["ada"].state]
+    for at_ms in (1_000, 1_001):  # an agent started again says nothing before a newer epoch
+        fresh = people["bob"].beacon(at_ms)
+        assert ada.receive(fresh, states, 20.0)
+        for body in (*old, fresh):
+            assert ada.receive(body, states, 21.0) is None
+    assert ada.receive(people["bob"].beacon(9_500), states, 22.0)
+    assert ada.receive(people["bob"].beacon(1_002), states, 23.0) is None
 
 
 def test_look_alike_names_have_tags(people: People) -> None:

@@ -134,6 +134,20 @@ def test_the_leaf_of_an_external_commit(monkeypatch: pytest.MonkeyPatch) -> None
         refused(check, bob.stage, message)
 
 
+def test_the_leaf_of_an_external_commit_is_for_this_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = trio(SUITE)
+    honest: Any = create_path
+
+    def bent(*arguments: Any) -> Any:
+        suite, tree, leaf, content, signer, _, *rest = arguments
+        return honest(suite, tree, leaf, content, signer, b"another", *rest)
+
+    monkeypatch.setattr(external, "create_path", bent)
+    info = world.groups["alice"].group_info()
+    _, message = mls.Group.external_join(info, world.bundle("dave"), entropy=world.entropy)
+    refused(Check.LEAF_SIGNATURE, world.groups["bob"].stage, message)
+
+
 def test_an_external_commit_is_signed_by_who_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
     world = trio(SUITE)
     honest: Any = protection.sign

@@ -241,6 +241,7 @@ class PictureReceiver:
         self._stalled = False
         self._newest_epoch = -1
         self._newest_number = -1
+        self._restarted_in = -1
         self.received = 0
         self.lost = 0
         self.gaps = 0  # times that frames after a loss were held back until a key frame
@@ -296,8 +297,9 @@ class PictureReceiver:
 
     def _is_past(self, number: int, epoch: int) -> bool:
         """Frames before the next are past, unless an agent that was started again counts anew: it
-        can only seal in a new epoch."""
-        if number in self._whole:
+        can only seal in a new epoch. All of the agent before it are past, too: their high numbers,
+        which a relay may have kept for now, would make us wait for as high ones."""
+        if number in self._whole or epoch < self._restarted_in:
             return True
         return self._next is not None and number < self._next and epoch <= self._newest_epoch
 
@@ -336,6 +338,7 @@ class PictureReceiver:
             self._next = None
             self._until_key = True
             self._newest_number = -1
+            self._restarted_in = epoch
         self._newest_epoch = max(self._newest_epoch, epoch)
         self._newest_number = max(self._newest_number, number)
         self.verified += 1

@@ -229,6 +229,7 @@ class VoiceReceiver:
         self._next: int | None = None
         self._pending: dict[int, tuple[float, EncodedFrame | None]] = {}  # number: arrival, slot
         self._newest_epoch = -1
+        self._restarted_in = -1
         self._newest_number = -1
         self._sounded = False  # whether the last slot that came held a frame
         self.received = 0  # frames that came; a silent slot is none
@@ -239,12 +240,17 @@ class VoiceReceiver:
     def receive(self, cell: VoiceCell, epoch: int, now: float) -> list[EncodedFrame]:
         """The frames that are due, oldest first. `epoch` is the one whose keys opened the cell."""
         first = cell.number - PAIR
+        if epoch < self._restarted_in:
+            # Of the agent that is no more: its high numbers, which a relay may have kept for now,
+            # would make us wait until those of its successor are as high.
+            return []
         if epoch > self._newest_epoch and cell.number < self._newest_number:
             # Numbers of one agent only grow, and what it sealed in a new epoch it sealed later: so
             # this seat's agent was started again and counts from the beginning.
             self._next = None
             self._pending.clear()
             self._newest_number = -1
+            self._restarted_in = epoch
         self._newest_epoch = max(self._newest_epoch, epoch)
         self._newest_number = max(self._newest_number, cell.number)
         if self._next is None:

@@ -17,6 +17,9 @@ OUTGOING_MAX = (
     4096  # actions waiting for the driver; over it the oldest cells go, never anything else
 )
 EVENTS_MAX = 4096
+# A wall clock that is further off than this from the commit that let us in is not believed. What is
+# less is bearable (the council's log keeps ten minutes), and a Welcome may come late.
+CLOCK_WRONG_S = 300
 
 
 class UsageError(ValueError):
@@ -27,7 +30,7 @@ class UsageError(ValueError):
 @dataclass(slots=True)
 class Context:
     """One member's side of one meeting. `wall_offset_s`: wall clock minus the clock of `now`, read
-    once, so that a wall clock set back in mid-meeting changes nothing."""
+    once, so that a wall clock set back in mid-meeting changes nothing; see `check_clock`."""
 
     group_id: bytes
     seat: bytes
@@ -44,6 +47,13 @@ class Context:
 
     def wall_s(self, now: float) -> int:
         return int(now + self.wall_offset_s)
+
+    def check_clock(self, tick: int, now: float) -> None:
+        """`tick`: of the commit that let us in, made a moment ago by who is there. A computer whose
+        clock is hours off would date what it says so that nobody takes it, and take nothing that
+        others say: it goes by the meeting's time instead."""
+        if abs(self.wall_s(now) - tick) > CLOCK_WRONG_S:
+            self.wall_offset_s = tick - now
 
     def tell(self, event: Event) -> None:
         """Something happened."""

@@ -134,6 +134,7 @@ class Meeting(Looking):
         inviter_key: bytes | None,
         now: float,
     ) -> None:
+        self._context.check_clock(state.secrets.tick, now)
         self._inside = Inside(
             self._context, state, name=self.name, inviter_key=inviter_key, now=now
         )

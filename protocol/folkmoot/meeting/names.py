@@ -52,10 +52,11 @@ def clean_name(name: str) -> str:
     bytes; a name that nothing is left of is `nameless`."""
     kept = "".join(
         " " if unicodedata.category(one) in ("Zs", "Zl", "Zp") else one
-        for one in unicodedata.normalize("NFC", name)
+        for one in name
         if unicodedata.category(one)[0] != "C" or one in "\t\n"
     )
-    joined = " ".join(_without_piles(kept).split())
+    # Composed only now that nothing unseen stands between a letter and its accent any more.
+    joined = " ".join(_without_piles(unicodedata.normalize("NFC", kept)).split())
     while len(joined.encode()) > NAME_BYTES_MAX:
         joined = joined[:-1]
     return joined.strip() if skeleton(joined) else "nameless"

@@ -33,8 +33,28 @@ class Member:
     name: str = ""
     showing: Showing = NOTHING
     heard_at: float | None = None
-    beacon_at_ms: int = 0
+    beacon_at_ms: int = 0  # the latest of all
+    newest_epoch: int = -1
+    newest_epoch_at_ms: int = 0  # the latest of those that name that epoch
     beacon: Beacon | None = None
+
+    def is_news(self, beacon: Beacon) -> bool:
+        """Whether this beacon is none that was heard before, nor an earlier one. Times rise while
+        an agent lives; one that was started again says nothing before a newer epoch, so that a
+        clock that was set back meanwhile does not silence it."""
+        if beacon.epoch == self.newest_epoch and beacon.at_ms > self.newest_epoch_at_ms:
+            return True
+        return beacon.epoch > self.newest_epoch or beacon.at_ms > self.beacon_at_ms
+
+    def hear(self, beacon: Beacon, now: float) -> None:
+        """Takes news over."""
+        if beacon.epoch > self.newest_epoch:
+            self.newest_epoch, self.newest_epoch_at_ms = beacon.epoch, beacon.at_ms
+        elif beacon.epoch == self.newest_epoch:
+            self.newest_epoch_at_ms = max(self.newest_epoch_at_ms, beacon.at_ms)
+        self.beacon_at_ms = max(self.beacon_at_ms, beacon.at_ms)
+        self.beacon, self.heard_at = beacon, now
+        self.name, self.showing = clean_name(beacon.name), beacon.showing
 
     def here(self, now: float) -> bool:
         return self.heard_at is not None and now - self.heard_at < AWAY_AFTER_S
@@ -78,7 +98,7 @@ class Presence:
             return None
         member = self.members.get(beacon.seat)
         if member is not None:
-            if beacon.at_ms <= member.beacon_at_ms:
+            if not member.is_news(beacon):
                 return None
             key: Ed25519PublicKey | None = member.key
         else:
@@ -88,11 +108,7 @@ class Presence:
         if key is None or not signed.verified(key, Sign.BEACON, self.group_id):
             return None
         if member is not None:
-            member.beacon_at_ms = beacon.at_ms
-            member.beacon = beacon
-            member.name = clean_name(beacon.name)
-            member.showing = beacon.showing
-            member.heard_at = now
+            member.hear(beacon, now)
         return beacon
 
     def names(self, own_name: str) -> dict[bytes, str]:

@@ -64,6 +64,7 @@ class MatroskaFile:
     def __init__(self, path: Path, title: str, size: tuple[int, int] | None) -> None:
         self.path = path
         self.size = size
+        self.frames = 0
         self._sink = _Sink(path)
         try:
             self._begin(title, size)
@@ -106,6 +107,7 @@ class MatroskaFile:
         packet.pts = packet.dts = at_us
         packet.duration, packet.is_keyframe = duration, key
         self._container.mux_one(packet)
+        self.frames += 1
         self._check()
 
     def _check(self) -> None:

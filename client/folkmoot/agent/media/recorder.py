@@ -276,8 +276,9 @@ class Recorder:
         old.close()
         new = MatroskaFile(old.path.with_suffix(".mkv"), take.stem, size)
         take.file = new
-        copy_voice(old.path, new)
-        old.path.unlink()
+        if old.frames:  # none if what came was key frames without a size: nothing can be read back
+            copy_voice(old.path, new)
+        old.path.unlink(missing_ok=True)
 
     def _end(self, member: str) -> None:
         take = self._takes.pop(member)

@@ -56,6 +56,7 @@ export class App {
 
   connected() {
     clearTimeout(this.lostTimer);
+    this.lostTimer = undefined;
     this.told = {};
     this.again = true; // a fresh line needs a fresh connection for sound and picture
   }
@@ -64,11 +65,10 @@ export class App {
     this.call.stop();
     if (this.phase === "left") return this.line.end(); // the program has ended: nobody answers any more
     if (this.snapshot) this.view?.update(this.snapshot);
-    if (!this.waitsLost) {
-      this.waitsLost = true;
-      announce("The connection to the Folkmoot program is lost.", true);
-      this.lostTimer = setTimeout(() => this.show("lost"), LOST_MS);
-    }
+    if (!this.waitsLost) announce("The connection to the Folkmoot program is lost.", true);
+    this.waitsLost = true;
+    // Also where it was there for a moment, and said nothing yet of the meeting.
+    if (this.phase !== "lost") this.lostTimer ??= setTimeout(() => this.show("lost"), LOST_MS);
   }
 
   /** @param {any} event */
@@ -156,7 +156,7 @@ export class App {
     const before = this.phase;
     this.phase = phase;
     this.view?.leave();
-    document.querySelector("dialog[open]")?.remove();
+    /** @type {any} */ (document.querySelector("dialog[open]"))?.close(); // what it had open goes with it
     this.view = this.make(phase, before);
     fill(/** @type {Element} */ (document.getElementById("app")), this.view.element);
     if (["left", "lost", "refused"].includes(phase)) {

@@ -79,6 +79,7 @@ export class SafetyDialog {
             "We compared it, it is the same",
             () => {
               remember(meeting.app.snapshot);
+              fill(this.differs);
               meeting.update(meeting.app.snapshot);
             },
             { class: "primary", icon: "check" },
