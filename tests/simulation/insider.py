@@ -55,8 +55,8 @@ class Insider:
         if not self.waiting:
             # These two make its later commits on the same parent void, so they come last.
             late = [attacks.index(self._two_commits), attacks.index(self._from_the_future)]
-            others = [one for one in range(len(attacks)) if one not in late]
-            self.waiting = self.chance.sample(late, 2) + self.chance.sample(others, len(others))
+            rest = [one for one in range(len(attacks)) if one not in late]
+            self.waiting = self.chance.sample(late, 2) + self.chance.sample(rest, len(rest))
         attack = attacks[self.waiting.pop()]
         self.world.note("step", attack.__name__, victim.name.encode())
         done = attack(victim)
