@@ -125,6 +125,48 @@ class FakeSession:
     def done(self, do: str) -> list[Event]:
         return [command for command in self.commands if command["do"] == do]
 
+    def under_votes(self, *, guests: tuple[str, ...] = ()) -> None:
+        """From now on under a charter with votes; lines count where there are guests."""
+        rules = [
+            "Somebody is removed only when more than two thirds of all who vote say yes, those who "
+            "are away counted too, and never by fewer than three."
+        ]
+        lines = 3 if guests else 0
+        members = [
+            {**one, "votes": one["member"] not in guests, "line": OWN if guests else ""}
+            for one in self.state["members"]
+        ]
+        count = sum(one["votes"] for one in members)
+        needed = count * 2 // 3 + 1
+        ask = {"needed": needed, "lines": lines, "rules": rules}
+        voting = {
+            "used": True, "votes": True, "guests": bool(guests), "electors": count, "here": count,
+            "lines": lines, "seconds": 120, "admit": None,
+            "remove": {**ask, "needed_of_guest": needed} if count > 3 else {**ask, "needed": None},
+            "raise": ask if guests else None,
+        }  # fmt: skip
+        self.change(members=members, voting=voting, motions=[], decided=[])
+
+    def motion(self, motion: str, kind: str, subject: str, **extra: Any) -> Event:
+        """One that is open, as a snapshot has it."""
+        voting = self.state["voting"]
+        named = {one["member"]: one["name"] for one in self.state["members"]}
+        asks = voting["raise" if kind == "raise" else "remove"]
+        return {
+            "motion": motion, "kind": kind, "by": "bbbb0001", "by_name": named["bbbb0001"],
+            "by_tag": "", "subject": subject, "subject_name": named.get(subject, ""),
+            "subject_tag": "", "about_me": subject == OWN, "changes": [], "rules": asks["rules"],
+            "needed": asks["needed"], "have": 1, "lines_needed": voting["lines"],
+            "lines_have": 1 if voting["lines"] else 0, "electors": voting["electors"],
+            "here": voting["here"], "ends_in_s": 100.0, "own": "",
+            "may_vote": subject != OWN, **extra,
+        }  # fmt: skip
+
+    @staticmethod
+    def decision(motion: Event, outcome: str, **extra: Any) -> Event:
+        """What a snapshot says of a motion that is over."""
+        return {**motion, "outcome": outcome, **extra}
+
     # --- PageSession ---
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
@@ -159,6 +201,8 @@ class FakeSession:
                 self._set(command["member"], hidden=command["do"] == "hide")
             case "microphone" | "camera":
                 self._set(OWN, **{command["do"]: command["on"]})
+            case "move" | "vote":
+                pass  # what comes of it, the tests say
             case "rename":
                 self.state["me"] = {"member": OWN, "name": command["name"]}
                 self._set(OWN, name=command["name"])

@@ -83,6 +83,40 @@ async def _meeting(here: World, page: Page, session: FakeSession) -> Shown:
     yield "twelve", page
 
 
+async def _votes(here: World, page: Page, session: FakeSession) -> Shown:
+    """A vote that runs, one that cannot be carried, one about oneself, one that is over."""
+    session.under_votes(guests=("bbbb0002", "bbbb0003"))
+    remove = session.motion("m1", "remove", "bbbb0004")
+    session.change(motions=[remove])
+    await expect(button(page, "See the vote")).to_be_visible()
+    yield "vote-notice", page
+    about_me = session.motion("m2", "remove", OWN)
+    amend = session.motion("m3", "amend", "", changes=["Who comes must be let in by a vote."])
+    said = session.motion("m4", "raise", "bbbb0002", own="yes", may_vote=False, have=4)
+    over = session.decision(session.motion("m0", "remove", "bbbb0005"), "expired")
+    session.change(motions=[remove, about_me, amend, said], decided=[over])
+    await button(page, "See the vote").first.click()
+    await page.locator(".decision summary").click()
+    yield "votes", page
+    await button(page, "Vote yes on removing Éva").click()
+    yield "vote-yes", page
+    await page.keyboard.press("Escape")
+    await button(page, "Ask for a vote to remove Anna").click()
+    yield "ask-remove", page
+    await page.keyboard.press("Escape")
+    await button(page, "Ask for a vote to give Chidi a vote").click()
+    yield "ask-raise", page
+    await page.keyboard.press("Escape")
+    away = [{**one, "here": one["member"] == OWN} for one in session.state["members"]]
+    members = session.state["members"]
+    session.change(members=away)
+    await button(page, "Ask for a vote to remove Anna").click()
+    yield "ask-few", page
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    session.change(members=members, motions=[], decided=[])
+
+
 async def _sides_and_dialogs(here: World, page: Page, session: FakeSession) -> Shown:
     await page.keyboard.press("Alt+p")
     yield "people", page
@@ -138,6 +172,15 @@ async def _endings(here: World, page: Page, session: FakeSession) -> Shown:
     yield "left", page
 
 
+async def _removed(page: Page, session: FakeSession) -> Shown:
+    await expect(page.locator(".tile")).to_have_count(1)
+    how = "You were removed from the meeting by a vote: " + "N" * 64 + " moved it."
+    removed = {"how": how, "rules": ["More than two thirds must say yes."]}
+    session.publish({"event": "left", "why": how, "removed": removed})
+    await expect(page.get_by_role("heading", name="You were removed by a vote")).to_be_focused()
+    yield "removed", page
+
+
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_every_view_and_dialog(size: tuple[int, int]) -> None:
     folder = os.environ.get("FOLKMOOT_ARTEFACTS")
@@ -159,10 +202,15 @@ def test_every_view_and_dialog(size: tuple[int, int]) -> None:
         session.state["return_with"] = INVITE
         async with world(session) as here:
             page = await here.open(reduced_motion="reduce")
-            for part in (_before, _meeting, _sides_and_dialogs, _endings):
+            for part in (_before, _meeting, _votes, _sides_and_dialogs, _endings):
                 async for what, shown in part(here, page, session):
                     await judge(what, shown)
             await page.close()
+        session = FakeSession(phase="in")
+        async with world(session) as here:
+            page = await here.open(reduced_motion="reduce")
+            async for what, shown in _removed(page, session):
+                await judge(what, shown)
         assert found == [], "\n".join(map(str, found))
 
     run(test)

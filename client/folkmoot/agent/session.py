@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from folkmoot.agent.commands import CommandError, perform
 from folkmoot.agent.seat_file import SeatFile
 from folkmoot.agent.view import event_of, snapshot_of
+from folkmoot.agent.votes import Votes
 from folkmoot.cells.frames import EncodedFrame
 from folkmoot.meeting import Meeting, events, names
 from folkmoot.wire.address import RelayAddress
@@ -84,6 +85,7 @@ class Session:
         self._snapshot_timer: asyncio.TimerHandle | None = None
         self._last_touch = 0.0
         self._save_failed = False
+        self._votes = Votes()
         # What a newcomer at the door knows: whether somebody inside heard the knock, who said no,
         # and which rules are not those of the invite.
         self._door: Event = {"heard": False, "declined": "", "rules": []}
@@ -214,7 +216,12 @@ class Session:
 
     def snapshot(self) -> Event:
         """Everything the page shows."""
-        return {**snapshot_of(self.meeting, self._relays_up, self.now()), "door": {**self._door}}
+        now = self.now()
+        return {
+            **snapshot_of(self.meeting, self._relays_up, now),
+            **self._votes.shown(self.meeting, now),
+            "door": {**self._door},
+        }
 
     def do(self, command: Event) -> None:
         """One command of the contract; what cannot be done answers with `refused`."""
@@ -350,6 +357,7 @@ class Session:
             return
         self._sync_sinks()
         self._note_door(event)
+        self._votes.note(self.meeting, event, self.now())
         if isinstance(event, events.MemberIn):
             self._arriving[event.seat] = self.now() + NAME_WAIT_S
         else:
@@ -359,8 +367,12 @@ class Session:
         self._snapshot_due = True
         if isinstance(event, events.Left):
             # A farewell that nobody confirmed is said: who leaves should not believe it was heard.
-            well = event.why == events.LEFT_WELL
-            self._publish({"event": "left"} if well else {"event": "left", "why": event.why})
+            left: Event = {"event": "left"}
+            if event.why != events.LEFT_WELL:
+                left["why"] = event.why
+            if event.removal is not None:
+                left["removed"] = {"how": event.removal.how, "rules": list(event.removal.rules)}
+            self._publish(left)
             self._left.set()
 
     def _note_door(self, event: events.Event) -> None:

@@ -38,6 +38,8 @@ def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Eve
                 "muted": one.muted,
                 "hidden": one.hidden,
                 "confirmed": True,
+                "votes": one.elector,
+                "line": one.line,
             }
             for one in meeting.roster(now)
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from folkmoot.governance.charter import Admission, Charter, Electors, Share
+from folkmoot.governance.motion import MotionKind
 
 _NAMED = {
     (2, 3): "two thirds",
@@ -23,6 +24,17 @@ _ELECTORS = {
         "speaks and listens as a guest."
     ),
 }
+_AWAY = "those who are away counted too"
+_CHANGES = {
+    MotionKind.ADMIT: "Who knocks is let in",
+    MotionKind.RAISE: "A guest gets a vote",
+    MotionKind.RELAYS: "The relays change",
+}
+_LINES = (
+    "Votes are counted twice, by heads and by lines, and both must be enough: all who came in "
+    "through the same one of those whom the founder brought in are one line, which says yes when "
+    "more than half of it does."
+)
 
 
 def _part(share: Share) -> str:
@@ -36,24 +48,35 @@ def _part(share: Share) -> str:
 def sentences(charter: Charter) -> list[str]:
     """What the charter means, a sentence for each rule."""
     lines = [_ADMISSION[charter.admission], _ELECTORS[charter.electors]]
+    lines += [_removal(charter), _amendment(charter)]
+    return [*lines, _LINES] if charter.lineage else lines
+
+
+def rules_of(charter: Charter, kind: MotionKind) -> list[str]:
+    """The sentences by which a motion of this kind is decided."""
+    share = charter.share_for_admission if kind is MotionKind.ADMIT else charter.amendment
+    if kind is MotionKind.REMOVE:
+        rule = _removal(charter)
+    elif kind is MotionKind.AMEND or share is None:
+        rule = _amendment(charter)
+    else:
+        rule = f"{_CHANGES[kind]} only when {_part(share)} who vote say yes, {_AWAY}."
+    return [rule, _LINES] if charter.lineage else [rule]
+
+
+def _removal(charter: Charter) -> str:
     if charter.removal is None:
-        lines.append("Nobody can be removed by anybody, and no vote can change that.")
-    else:
-        lines.append(
-            f"Somebody is removed only when {_part(charter.removal)} who vote say yes, those who "
-            "are away counted too, and never by fewer than three."
-        )
+        return "Nobody can be removed by anybody, and no vote can change that."
+    return (
+        f"Somebody is removed only when {_part(charter.removal)} who vote say yes, {_AWAY}, and "
+        "never by fewer than three."
+    )
+
+
+def _amendment(charter: Charter) -> str:
     if charter.amendment is None:
-        lines.append("These rules can never be changed.")
-    else:
-        lines.append(f"These rules change only when {_part(charter.amendment)} who vote say yes.")
-    if charter.lineage:
-        lines.append(
-            "Votes are counted twice, by heads and by lines, and both must be enough: all who came "
-            "in through the same one of those whom the founder brought in are one line, which says "
-            "yes when more than half of it does."
-        )
-    return lines
+        return "These rules can never be changed."
+    return f"These rules change only when {_part(charter.amendment)} who vote say yes."
 
 
 def differences(before: Charter, after: Charter) -> list[str]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from folkmoot.governance import sentences
 from folkmoot.governance.ballot import make_ballot
 from folkmoot.governance.charter import Admission, Charter
 from folkmoot.governance.judge import Verdict
 from folkmoot.governance.motion import MOTION_S, Motion, MotionKind, sign_motion
+from folkmoot.governance.sentences import rules_of
 from folkmoot.meeting.context import UsageError
-from folkmoot.meeting.events import Decided, Left
+from folkmoot.meeting.events import Decided, Left, Removal
 from folkmoot.meeting.hearing import Hearing
 from folkmoot.meeting.motions import MOTIONS_OF_MEMBER_MAX, OpenMotion, why_impossible
 from folkmoot.meeting.pending import Request
@@ -39,9 +39,7 @@ class MotionView:
     answer, if we gave one; `may_vote`: whether we can."""
 
     motion: str
-    kind: MotionKind
-    subject: bytes
-    by: bytes
+    asked: Motion
     needed: int
     have: int
     lines_needed: int
@@ -146,9 +144,7 @@ class Deciding(Hearing):
             views.append(
                 MotionView(
                     motion=motion_id(one.name),
-                    kind=one.motion.kind,
-                    subject=one.motion.subject,
-                    by=one.motion.mover,
+                    asked=one.motion,
                     needed=stands.needed,
                     have=stands.have,
                     lines_needed=stands.lines_needed,
@@ -188,20 +184,20 @@ class Deciding(Hearing):
         self.context.save(b"")
         self.context.tell(Decided(verdict.carried.motion_hash, verdict.carried.motion, True))
         names = self.presence.names(self.name)
-        self.context.tell(Left(why_removed(verdict, self.epochs.charter, names)))
+        removal = why_removed(verdict, self.epochs.charter, names)
+        self.context.tell(Left(f"{removal.how} {' '.join(removal.rules)}", removal))
 
 
-def why_removed(verdict: Verdict, charter: Charter, names: Mapping[bytes, str]) -> str:
+def why_removed(verdict: Verdict, charter: Charter, names: Mapping[bytes, str]) -> Removal:
     """What one who is removed is told: by whom the rule was applied, and which rule."""
     assert verdict.carried is not None
     carried = verdict.carried
     said = sorted(names.get(seat, "somebody") for seat in carried.voters)
     more = f" and {len(said) - NAMES_MAX} more" if len(said) > NAMES_MAX else ""
     mover = names.get(carried.motion.mover, "somebody")
-    rule = next(line for line in sentences(charter) if line.startswith("Somebody is removed"))
-    return (
+    how = (
         f"You were removed from the meeting by a vote: {mover} moved it, and "
         f"{carried.standing.have} said yes where {carried.standing.needed} were needed "
-        f"({', '.join(said[:NAMES_MAX])}{more}). The rule that you agreed to when you came in: "
-        f"{rule}"
+        f"({', '.join(said[:NAMES_MAX])}{more}). The rule that you agreed to when you came in:"
     )
+    return Removal(how, tuple(rules_of(charter, MotionKind.REMOVE)))

@@ -197,10 +197,20 @@ LEFT_WELL = "You left the meeting."  # and the others know it, or there were non
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """That the members took our seat away by their vote: `how`, who moved it and who said yes, and
+    the `rules` by which it was decided, in sentences."""
+
+    how: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
-    """We are out, properly or not; nothing more happens."""
+    """We are out, properly or not; nothing more happens. `why` says it whole."""
 
     why: str
+    removal: Removal | None = None
 
 
 Event = (

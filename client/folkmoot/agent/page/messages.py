@@ -176,8 +176,9 @@ FIELDS: Final[Mapping[str, Mapping[str, Check]]] = {
     "show": {"member": _short},
     "accept_charter": {},
     "move": {
-        "kind": _choice("remove", "admit", "raise", "amend", "relays"),
-        "subject": _text(CHAT_CHARACTERS_MAX),
+        # What changes the rules of a meeting is written with care, and moved without a page.
+        "kind": _choice("remove", "raise", "admit"),
+        "subject": _short,
     },
     "vote": {"motion": _short, "choice": _choice("yes", "no")},
     "secede": {"with": _shorts},

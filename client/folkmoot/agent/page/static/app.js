@@ -8,7 +8,7 @@ import { Devices, LevelMeter } from "./devices.js";
 import { announce, fill, h, icon } from "./dom.js";
 import { Meeting } from "./meeting.js";
 import { iconButton } from "./parts.js";
-import { Left, Lost, keyLostView, keyNeededView, otherTabView } from "./plain.js";
+import { Left, Lost, keyLostView, keyNeededView, otherTabView, removedView } from "./plain.js";
 import { Preview } from "./preview.js";
 import { forget } from "./safety.js";
 import { joined } from "./side.js";
@@ -36,6 +36,8 @@ export class App {
     this.level = 0;
     /** Why the meeting was left, where the agent says so. */
     this.why = "";
+    /** By whose vote and which rules, where the members removed this person. @type {any} */
+    this.removed = null;
     this.meter = new LevelMeter((level) => {
       this.level = level;
     });
@@ -119,6 +121,7 @@ export class App {
         break;
       case "left":
         this.why = event.why ? cleanText(event.why) : "";
+        this.removed = event.removed ?? null;
         if (this.view instanceof Left && this.why) this.view.because(this.why);
         this.show("left");
         this.line.end();
@@ -185,6 +188,7 @@ export class App {
       case "in":
         return new Meeting(this, before === "lost");
       case "left":
+        if (this.removed) return removedView(this.removed);
         return new Left(before !== "knocking", this.why);
       case "other_tab":
         return otherTabView(() => {

@@ -9,6 +9,7 @@ import { Header, Knocks, Notices } from "./overhead.js";
 import { peopleCount } from "./safety.js";
 import { Chat, News, People } from "./side.js";
 import { Grid } from "./tiles.js";
+import { fresh } from "./votes.js";
 import { cleanName } from "./words.js";
 
 const LEVELS_MS = 250;
@@ -74,6 +75,7 @@ export class Meeting {
     document.addEventListener("pointerup", this.touched);
     document.addEventListener("keyup", this.touched);
     app.devices.open();
+    this.people.votes.start();
     this.levels = setInterval(() => this.#hear(), LEVELS_MS);
     this.stats = setInterval(() => this.#report(), STATS_MS);
     if (app.line.up) app.call.start();
@@ -95,6 +97,7 @@ export class Meeting {
     app.call.stop();
     this.grid.close();
     this.news.stop();
+    this.people.votes.stop();
     this.safety?.dialog.close();
   }
 
@@ -231,10 +234,12 @@ export class Meeting {
   /** @param {any} snapshot */
   update(snapshot) {
     if (!snapshot) return;
-    const { devices, call } = this.app;
+    const { app } = this;
+    const { devices, call } = app;
     if (snapshot !== this.newest) {
       this.news.changed(this.newest, snapshot);
       this.#relays(snapshot);
+      if (this.newest) for (const line of fresh(this.newest, snapshot)) app.toast(line);
       this.newest = snapshot;
       for (const { member, hidden } of snapshot.members ?? []) {
         if (hidden === true) this.hidden.add(member);

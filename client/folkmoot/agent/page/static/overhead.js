@@ -7,9 +7,11 @@ import { emblem, fill, h, icon, mark, say } from "./dom.js";
 import { button, note } from "./parts.js";
 import { SafetyDialog, labelSafety } from "./safety.js";
 import { keepFocus, knockRow } from "./side.js";
+import { asked, subject } from "./votes.js";
 import { plural } from "./words.js";
 
 const KNOCKS_SHOWN = 2;
+const VOTES_SHOWN = 2;
 
 /** How many relays are up, in words and as good, fair or bad. @param {any[]} relays */
 function relayState(relays) {
@@ -109,11 +111,22 @@ export class Notices {
     return members.length === 1 && !knocks.length && confirmed !== false;
   }
 
+  /** What is asked and not answered yet, for those who do not see the list of people. */
+  #votes() {
+    const { app, side } = this.meeting;
+    const { motions = [], me } = app.snapshot ?? {};
+    if (side === "people") return [];
+    const open = motions.filter((motion) => motion.may_vote || (motion.about_me && motion.kind === "remove"));
+    if (open.length <= VOTES_SHOWN) return open.map((motion) => asked(motion, me));
+    return [`${open.length} votes are open. The first that ends is on ${subject(open[0])}.`];
+  }
+
   update() {
     const { silent } = this.meeting;
+    const votes = this.#votes();
     const notices = this.#now();
     const alone = this.#alone();
-    const key = JSON.stringify([notices, silent, alone]);
+    const key = JSON.stringify([notices, silent, alone, votes]);
     if (key === this.key) return;
     this.key = key;
     const invite = () => button("Invite somebody", () => this.meeting.invite(), { icon: "invite" });
@@ -121,6 +134,13 @@ export class Notices {
     fill(
       this.element,
       ...notices.map(([kind, text]) => note(kind, text)),
+      ...votes.map((text) =>
+        note(
+          "info",
+          text,
+          button("See the vote", () => this.meeting.showSide("people"), { "data-focus": "see the vote" }),
+        ),
+      ),
       alone && note("info", "You are the only one here.", invite()),
       silent && note("info", "Your browser waits for a click before it plays sound. ", sound()),
     );
@@ -139,7 +159,7 @@ export class Knocks {
   update(snapshot) {
     const { meeting } = this;
     const knocks = meeting.side === "people" ? [] : (snapshot.knocks ?? []);
-    const key = JSON.stringify(knocks);
+    const key = JSON.stringify([knocks, snapshot.voting?.admit]);
     if (key === this.key) return;
     this.key = key;
     const more = knocks.length - KNOCKS_SHOWN;
@@ -148,7 +168,7 @@ export class Knocks {
       () =>
         fill(
           this.element,
-          ...knocks.slice(0, KNOCKS_SHOWN).map((knock) => knockRow(knock, meeting)),
+          ...knocks.slice(0, KNOCKS_SHOWN).map((knock) => knockRow(knock, meeting, snapshot.voting)),
           more > 0 && button(plural(more, "more waits", "more wait"), () => meeting.showSide("people")),
         ),
       () => meeting.controls.people.element,

@@ -208,7 +208,8 @@ export class Dialog {
   /**
    * @param {string} title
    * @param {any[]} content
-   * @param {{class?: string, onclose?: () => void}} [options]
+   * @param {{class?: string, onclose?: () => void, next?: string}} [options] `next`: what has the focus after it, where
+   * the button that opened it is gone
    */
   constructor(title, content, options = {}) {
     const id = `dialog-${(Dialog.count += 1)}`;
@@ -223,19 +224,31 @@ export class Dialog {
       ),
       h("div", { class: "dialog-body" }, ...content),
     );
+    this.next = options.next;
     this.element.addEventListener("click", (event) => {
       if (event.target === this.element) this.close();
     });
     this.element.addEventListener("close", () => {
       options.onclose?.();
       this.element.remove();
+      this.#focusBack();
     });
   }
 
   open() {
+    this.opener = document.activeElement;
     document.body.append(this.element);
     this.element.showModal();
     return this;
+  }
+
+  /** The browser gives the focus back, but not to a button that was made anew meanwhile, as lists are. */
+  #focusBack() {
+    if (!(this.opener instanceof HTMLElement) || this.opener.isConnected) return;
+    const { focus } = this.opener.dataset;
+    const again = focus ? document.querySelector(`[data-focus="${CSS.escape(focus)}"]`) : null;
+    const place = again ?? (this.next ? document.querySelector(this.next) : null);
+    if (place instanceof HTMLElement) place.focus();
   }
 
   close() {

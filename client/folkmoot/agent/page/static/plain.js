@@ -3,7 +3,8 @@
  */
 
 import { emblem, fill, h, mark, say } from "./dom.js";
-import { button, copy, note } from "./parts.js";
+import { button, charterList, copy, note } from "./parts.js";
+import { cleanText } from "./words.js";
 
 export class Plain {
   /**
@@ -143,6 +144,32 @@ export class Left extends Plain {
   because(why) {
     say(this.words, why);
   }
+}
+
+/**
+ * The members took this person's seat away by their rule: who, which rule, and what is left to do.
+ * @param {any} removed
+ */
+export function removedView(removed) {
+  const how = h("p", {}, cleanText(removed.how));
+  const rules = charterList({ sentences: removed.rules });
+  return new Plain(
+    "You were removed by a vote",
+    [],
+    how,
+    rules,
+    h(
+      "p",
+      {},
+      "Your camera and microphone are off, and this computer hears and reads nothing of the meeting any more. Those who vote decided it by this rule, and no one person could.",
+    ),
+    h(
+      "p",
+      {},
+      "The invite that you had is void. Whoever is in the meeting can send you a new one, and then you ask to come in like anybody else. You can also open a meeting of your own: folkmoot meet.",
+    ),
+    h("p", {}, "You can close this tab."),
+  );
 }
 
 /** @param {() => void} take */

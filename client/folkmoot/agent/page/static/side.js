@@ -4,6 +4,7 @@
 
 import { Paced, fill, h, icon, mark, say } from "./dom.js";
 import { button, iconButton, nameOf } from "./parts.js";
+import { Votes, moveDialog } from "./votes.js";
 import { cleanName, cleanText, clock, hue, initials, list, plural } from "./words.js";
 
 const LINES_MAX = 2000;
@@ -16,6 +17,7 @@ export class People {
     this.meeting = meeting;
     this.heading = h("h2", { id: "people-heading" }, "People");
     this.knocks = h("section", { class: "knock-list", "aria-label": "Waiting to be let in" });
+    this.votes = new Votes(meeting);
     this.members = h("ul", { class: "people" });
     this.element = h(
       "aside",
@@ -30,6 +32,7 @@ export class People {
         "div",
         { class: "side-body" },
         this.knocks,
+        this.votes.element,
         this.members,
         button("Invite somebody", () => meeting.invite(), { icon: "invite", class: "wide" }),
       ),
@@ -37,7 +40,7 @@ export class People {
   }
 
   focus() {
-    (this.element.querySelector(".knock-list button") ?? this.element.querySelector(".icon-button")).focus();
+    (this.element.querySelector(".knock-list button, .vote button") ?? this.element.querySelector(".icon-button")).focus();
   }
 
   /**
@@ -47,8 +50,9 @@ export class People {
   update(snapshot, hidden) {
     const members = snapshot.members ?? [];
     const knocks = snapshot.knocks ?? [];
+    this.votes.update(snapshot);
     say(this.heading, `People (${members.length})`);
-    const key = JSON.stringify([members, knocks, [...hidden], snapshot.me]);
+    const key = JSON.stringify([members, knocks, [...hidden], snapshot.me, snapshot.voting]);
     if (key === this.key) return;
     this.key = key;
     keepFocus(
@@ -57,7 +61,7 @@ export class People {
         fill(
           this.knocks,
           knocks.length ? h("h3", {}, "Waiting to be let in") : null,
-          ...knocks.map((knock) => knockRow(knock, this.meeting)),
+          ...knocks.map((knock) => knockRow(knock, this.meeting, snapshot.voting)),
         );
         fill(this.members, ...members.map((member) => this.row(member, snapshot, hidden)));
       },
@@ -73,8 +77,11 @@ export class People {
   row(member, snapshot, hidden) {
     const own = member.member === snapshot.me?.member;
     const name = cleanName(member.name);
+    const voting = snapshot.voting ?? {};
     const facts = [];
     if (own) facts.push("you");
+    if (voting.guests) facts.push(member.votes ? "votes" : "guest");
+    if (voting.lines && member.line) facts.push(lineOf(member, snapshot));
     if (member.here === false) facts.push("away, connection lost");
     if (member.confirmed === false && !own) facts.push("not yet confirmed");
     if (!member.microphone) facts.push("microphone off");
@@ -111,22 +118,50 @@ export class People {
         nameOf(member, "person-name"),
         h("span", { class: "quiet small" }, facts.join(", ")),
       ),
-      h("div", { class: "person-buttons" }, ...(own ? [rename] : [mute, hide])),
+      h("div", { class: "person-buttons" }, ...(own ? [rename] : [mute, hide, ...this.asks(member, voting)])),
     );
   }
+
+  /**
+   * Never a bare "Remove": one can ask, and all who vote decide.
+   * @param {any} member
+   * @param {any} voting
+   */
+  asks(member, voting) {
+    if (!voting.votes) return [];
+    const name = cleanName(member.name);
+    const who = { id: member.member, name: member.name, tag: member.tag, votes: member.votes };
+    const ask = (kind, drawing, words) => {
+      const element = iconButton(drawing, words, () => moveDialog(this.meeting.app, kind, who));
+      element.dataset.focus = `${kind} ${member.member}`;
+      return element;
+    };
+    return [
+      voting.raise && !member.votes && ask("raise", "vote_given", `Ask for a vote to give ${name} a vote …`),
+      voting.remove && ask("remove", "vote", `Ask for a vote to remove ${name} …`),
+    ].filter(Boolean);
+  }
+}
+
+/** Whose line a member is in. @param {any} member @param {any} snapshot */
+function lineOf(member, snapshot) {
+  if (member.line === member.member) return "begins a line";
+  const first = (snapshot.members ?? []).find((one) => one.member === member.line);
+  return first ? `in the line of ${cleanName(first.name)}` : "in the line of somebody who left";
 }
 
 /**
  * Somebody who asks to come in.
  * @param {any} knock
  * @param {import("./meeting.js").Meeting} meeting
+ * @param {any} voting
  */
-export function knockRow(knock, meeting) {
+export function knockRow(knock, meeting, voting) {
   const name = cleanName(knock.name);
-  const admit = button("Let in", () => meeting.admit(knock), {
-    class: "primary",
-    "aria-label": `Let in ${name}`,
-  });
+  const ask = () => moveDialog(meeting.app, "admit", { id: knock.knock, name: knock.name });
+  const admit = voting?.admit
+    ? button("Ask for a vote", ask, { class: "primary", "aria-label": `Ask for a vote to let in ${name}` })
+    : button("Let in", () => meeting.admit(knock), { class: "primary", "aria-label": `Let in ${name}` });
   const refuse = button("Decline", () => meeting.refuse(knock), { "aria-label": `Decline ${name}` });
   admit.dataset.focus = `admit ${knock.knock}`;
   refuse.dataset.focus = `refuse ${knock.knock}`;
@@ -375,6 +410,9 @@ export class News {
     const names = (some, others) =>
       [...some.values()].filter((one) => !others.has(one.member)).map((one) => cleanName(one.name));
     this.came.add(names(fresh, old));
+    // Who was removed is said with the decision.
+    const removed = new Set((now.decided ?? []).map((one) => one.outcome === "carried" && one.subject));
+    for (const id of removed) old.delete(id);
     this.left.add(names(old, fresh));
     const known = new Set((before.knocks ?? []).map((knock) => knock.knock));
     const knocking = (now.knocks ?? []).filter((knock) => !known.has(knock.knock));
