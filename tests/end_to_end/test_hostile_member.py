@@ -23,7 +23,7 @@ from folkmoot.cells.playable import PIXELS_MAX
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-ATTACK_S = 12.0
+ATTACK_S = 8.0
 # What a giant key frame would take at the least, in the browser: so much less is bounded.
 GROWTH_BYTES_MAX = 350 << 20
 HERE = (0x80, 0x02, 0xE0, 0x01)  # 640 by 480
@@ -229,9 +229,13 @@ def test_a_hostile_member_is_shown_harmlessly_or_not_at_all(tmp_path: Path) -> N
             while not attack.done():
                 await _goes_on(ada, "Bob")
             await attack
+            for _ in range(5):  # on a machine with much else to do little of it has come through
+                if _told_all(ada.command) and _told_all(bob):
+                    break
+                await _attack(mal, seats)
             await _goes_on(ada, "Bob")
             assert mal.meeting.phase.value == "in"
-            await _says_once(ada, bob, mal)
+            await _says_once(ada, bob)
             await _shown_harmlessly(ada, foreign)
             agent, browser = memory.growth()
             print(f"\nGrowth: agent {agent >> 20} MiB, browser {browser >> 20} MiB")
@@ -254,16 +258,25 @@ def test_a_hostile_member_is_shown_harmlessly_or_not_at_all(tmp_path: Path) -> N
     asyncio.run(run())
 
 
-async def _says_once(ada: AtChromium, bob: Command, mal: Mallory) -> None:
+FAULTS = ("its sound is damaged", "too large to be shown", "its picture is damaged")
+
+
+def _left_out(command: Command) -> list[str]:
+    """What this person was told that Mallory's things are left out for."""
+    told = [str(one["message"]) for one in command.events if one["event"] == "error"]
+    return [one.partition("is left out: ")[2] for one in told if one.startswith("Some of what ")]
+
+
+def _told_all(command: Command) -> bool:
+    return all(fault in " ".join(_left_out(command)) for fault in FAULTS)
+
+
+async def _says_once(ada: AtChromium, bob: Command) -> None:
     """Each of the two honest was told of each fault, once, and Ada has read it in the page."""
     for command in (ada.command, bob):
-        told = [str(one["message"]) for one in command.events if one["event"] == "error"]
-        left_out = [one for one in told if one.startswith("Some of what ")]
-        faults = [one.partition("is left out: ")[2] for one in left_out]
-        assert len(set(faults)) == len(faults), told
-        said = " ".join(faults)
-        for fault in ("its sound is damaged", "too large to be shown", "its picture is damaged"):
-            assert fault in said, told
+        faults = _left_out(command)
+        assert len(set(faults)) == len(faults), faults
+        assert _told_all(command), faults
     await ada.holds("document.querySelectorAll('.toast').length <= 3")
 
 

@@ -13,7 +13,7 @@ from folkmoot.cells.media import VOICE, MediaKeys
 from folkmoot.cells.records import pack
 from folkmoot.meeting import events
 from folkmoot.meeting.door import DoorKind
-from folkmoot.meeting.epochs import ORPHANS_MAX
+from folkmoot.meeting.orphans import ORPHANS_MAX
 from folkmoot.meeting.records import Handshake, ItemKind, RecordKind
 from folkmoot.wire.lanes import LaneSlot
 from fuzz.meeting_scene import HONEST, Scene, Side

@@ -59,13 +59,16 @@ class Aftermath:
         told = any("no such member" in one.why for one in member.of(events.Refused))
         apart = bool(self.invariants.conditions["sides settled apart"])
         seat = member.meeting.seat
-        others = [one for one in self.world.members if one.inside and one is not member]
+        code = member.meeting.safety_code  # whoever was let in there with it is lost with it
+        others = [
+            one for one in self.world.members if one.inside and one.meeting.safety_code != code
+        ]
         absent = all(
             seat not in {view.seat for view in one.meeting.roster(self.world.now)}
             for one in others
             if one.meeting.seat not in self.facts.asked_to_leave
         )
-        return told and apart and absent
+        return told and apart and bool(others) and absent
 
     def gone(self) -> set[bytes]:
         """Who left and was told that the others know; others' farewells nobody may have heard."""
@@ -108,6 +111,9 @@ class Aftermath:
     def finish(self) -> None:
         """All chat was delivered, the past and the future are closed, and nothing goes on."""
         staying = self.staying()
+        for one in [one for one in self.world.members if self._lost_with_its_branch(one)]:
+            self.invariants.conditions["let in by a side that lost"] += 1
+            self.world.kill(one)  # it was told to be invited anew, and knocks no more
         if not staying:
             return
         for one in staying:

@@ -53,7 +53,10 @@ class Insider:
             self._speak_as,
         )
         if not self.waiting:
-            self.waiting = self.chance.sample(range(len(attacks)), len(attacks))
+            # These two make its later commits on the same parent void, so they come last.
+            late = [attacks.index(self._two_commits), attacks.index(self._from_the_future)]
+            rest = [one for one in range(len(attacks)) if one not in late]
+            self.waiting = self.chance.sample(late, 2) + self.chance.sample(rest, len(rest))
         attack = attacks[self.waiting.pop()]
         self.world.note("step", attack.__name__, victim.name.encode())
         done = attack(victim)
@@ -143,7 +146,7 @@ class Insider:
         if held is None or leaf is None or known is None:
             return False
         packer, number = VoicePacker(), 2 * self.chance.randrange(100_000, 1 << 29)
-        payload = b"\x78I never said this" + self.chance.randbytes(8)  # 20 ms of Opus
+        payload = b"I never said this" + self.chance.randbytes(8)
         for place in range(2):
             stamp = int(self.world.now * 1_000_000) + place * 20_000
             packer.push(EncodedFrame(MediaKind.VOICE, Codec.OPUS, True, stamp, (payload,)))

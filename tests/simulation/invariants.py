@@ -146,6 +146,8 @@ class Invariants:
             raise Violation("no key twice", str(watch.twice[0][0]))
         if watch.differing:
             raise Violation("one epoch, one roster", watch.differing[0].hex()[:8])
+        if watch.replayed:
+            raise Violation("beacons once", f"an old beacon of {watch.replayed[0].hex()[:8]}")
         self._check_settled()
         for member in self.world.members:
             inside = member.meeting._inside

@@ -10,7 +10,6 @@ into another room, and close links.
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -154,12 +153,14 @@ class Replaying(Hostile):
 
     def __init__(self, chance: random.Random, much: float = 0.2) -> None:
         super().__init__(chance, much)
-        self._kept: dict[int, deque[bytes]] = {}  # by size
+        self._kept: dict[int, list[bytes]] = {}  # by size
 
     def cell(self, relay: Relaying, link: int, cell: bytes) -> Iterator[Later]:
-        kept = self._kept.setdefault(len(cell), deque(maxlen=KEPT_MAX))
-        if self.chance.random() < 0.5:
+        kept = self._kept.setdefault(len(cell), [])
+        if len(kept) < KEPT_MAX:
             kept.append(cell)
+        elif self.chance.random() < 0.1:  # so that some are old
+            kept[self.chance.randrange(KEPT_MAX)] = cell
         yield 0.0, cell
         if self.chance.random() < self.much:
             yield 0.0, self.chance.choice(kept) if kept else cell

@@ -139,7 +139,7 @@ def test_lines_follow_who_let_somebody_in() -> None:
     assert not any(outs(one) for one in members)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_on_a_bad_network_it_takes_effect_at_everybody_or_at_nobody(seed: int) -> None:
     """Cells are lost, somebody joins meanwhile, one is cut off; in one run one who said yes leaves,
     and those who stay are too few of those who were there."""

@@ -5,7 +5,7 @@ All agents live in one process, so one watch sees them all. It changes nothing t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,8 @@ from folkmoot.governance.judge import Verdict
 from folkmoot.meeting.chat import ChatBook
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.epochs import Epochs
-from folkmoot.meeting.records import Chat, Handshake
+from folkmoot.meeting.presence import Presence
+from folkmoot.meeting.records import Beacon, Chat, Handshake
 from folkmoot.meeting.secrets import MeetingSecrets
 from folkmoot.meeting.signalling import Signalling
 from folkmoot.mls.hpke import Aead
@@ -127,6 +128,8 @@ class EpochWatch(Watch):
     differing: list[bytes] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     chats: dict[str, list[bytes]] = field(default_factory=dict)  # text: epochs it was sealed in
+    replayed: list[bytes] = field(default_factory=list)  # seats whose old beacons counted
+    _beacons: dict[tuple[int, bytes], int] = field(default_factory=dict)
     _copies: dict[bytes, bytes] = field(default_factory=dict)  # copy key: base key
     _by_base: dict[bytes, Epoch] = field(default_factory=dict)
     _by_signalling: dict[bytes, list[Epoch]] = field(default_factory=dict)
@@ -184,6 +187,21 @@ class EpochWatch(Watch):
                 contents.append(body)
             return body
 
+        receive = Presence.receive
+
+        def receive_beacon(
+            presence: Presence, body: bytes, states: Iterable[EpochState], now: float
+        ) -> Beacon | None:
+            beacon = receive(presence, body, states, now)
+            if beacon is not None and beacon.seat in presence.members:
+                # (Of the same member of the same agent: both live as long as the table does.)
+                key = id(presence), beacon.seat
+                if beacon.at_ms <= self._beacons.get(key, 0):
+                    self.replayed.append(beacon.seat)
+                self._beacons[key] = beacon.at_ms
+            return beacon
+
+        patches.set(Presence, "receive", receive_beacon)
         patches.set(EpochState, "__init__", make)
         patches.set(Epochs, "_keep", keep_candidate)
         patches.set(Epochs, "_settle", settle_child)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from folkmoot.agent.media import rtp
 from folkmoot.agent.media.limiter import Limiter
-from folkmoot.agent.media.shaper import BITRATE_MIN, REPLACED_MAX, VoiceShaper, is_20_ms
+from folkmoot.agent.media.shaper import BITRATE_MIN, REPLACED_MAX, VoiceShaper
 from folkmoot.cells import vp8
 from folkmoot.cells.playable import FRAME_PAYLOADS_MAX
 
@@ -197,7 +197,7 @@ def test_noise_is_no_packet_and_never_raises(noise: bytes) -> None:
     vp8.is_key(noise)
     vp8.unpack((noise,))
     vp8.key_frame_size(noise)
-    is_20_ms(noise)
+    VoiceShaper(24_000).shape(noise)
 
 
 @given(st.lists(st.tuples(st.binary(max_size=30), st.integers(0, 9), st.booleans()), max_size=30))
@@ -264,6 +264,8 @@ def test_voice_that_fits_passes_and_the_rest_is_replaced() -> None:
     for _ in range(5_000):
         shaper.shape(large)
     assert shaper.bitrate == BITRATE_MIN
+    padded = b"\x7b\x41\x04" + bytes(57)  # one frame of 20 ms and four bytes of padding
+    assert shaper.shape(padded) == padded
     assert shaper.shape(b"\x18" + bytes(20)) is None  # 60 ms
     assert shaper.shape(b"\x79" + bytes(20)) is None  # two frames
     assert shaper.refused == 2

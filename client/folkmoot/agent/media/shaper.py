@@ -3,20 +3,15 @@
 
 from __future__ import annotations
 
+from folkmoot.cells.frames import VOICE_FRAME_US
+from folkmoot.cells.opus import duration_us
+
 SLOT_BYTES = 63  # an Opus frame in its 64-byte slot of a voice cell
 BITRATE_MIN = 12_000
 BITRATE_STEP = 2_000
 WINDOW_FRAMES = 250  # 5 s: the page needs a renegotiation to follow, and a few frames to settle
 # Frames in a window that may be replaced: fewer cannot be heard, and a lower bitrate could.
 REPLACED_MAX = 5
-
-# Opus TOC configurations of 20 ms (RFC 6716 §3.1, table 2): SILK, hybrid and CELT ones.
-_CONFIGS_20_MS = frozenset({1, 5, 9, 13, 15, 19, 23, 27, 31})
-
-
-def is_20_ms(payload: bytes) -> bool:
-    """One Opus frame of 20 ms: code 0 of the table-of-contents byte."""
-    return bool(payload) and payload[0] & 3 == 0 and payload[0] >> 3 in _CONFIGS_20_MS
 
 
 class VoiceShaper:
@@ -34,8 +29,9 @@ class VoiceShaper:
 
     def shape(self, payload: bytes) -> bytes | None:
         """The payload to send instead, None if there is nothing that fits."""
-        if not is_20_ms(payload):
-            # The answer agreed to 20 ms; other lengths would break the cells' pace.
+        if duration_us(payload) != VOICE_FRAME_US:
+            # The answer agreed to 20 ms; other lengths would break the cells' pace. A frame that
+            # the encoder padded to the constant rate (code 3 of RFC 6716 §3.2.5) is as good.
             self.refused += 1
             return None
         self._frames_in_window += 1
