@@ -111,5 +111,5 @@ def off(what: str) -> dict[str, Any]:
     return {"do": what, "on": False}
 
 
-def button(page: Page | Locator, name: str) -> Any:
+def button(page: Page | Locator, name: str) -> Locator:
     return page.get_by_role("button", name=name)
