@@ -14,7 +14,18 @@ from folkmoot.meeting import Meeting, events
 from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.names import member_id
 from simulation.meeting_world import Member, World
-from simulation.moot import ASSEMBLY, BY_BALLOT, CIRCLE, LINES, gather, move, move_out, vote
+from simulation.moot import (
+    ASSEMBLY,
+    BY_BALLOT,
+    CIRCLE,
+    LINES,
+    gather,
+    inside,
+    knows,
+    move,
+    move_out,
+    vote,
+)
 from unit.meeting_parts import RELAYS, WALL_S, entropy_of
 
 UNREMOVABLE = PRESETS["unremovable"]
@@ -82,6 +93,22 @@ def test_a_removal_is_shown_to_all_and_its_rule_stays_after_it() -> None:
     assert "Bob moved it, and 4 said yes where 4 were needed" in left.removal.how
     assert left.removal.rules == (sentences(CIRCLE)[2],)
     assert watched.page(0)["voting"]["electors"] == 4
+
+
+def test_a_name_that_comes_after_its_motion_is_in_the_decision() -> None:
+    watched = _Watched(23)
+    ann, bob, cy, _dee, eve = watched.members
+    world, names = watched.world, inside(ann).presence.members
+    name, names[eve.meeting.seat].name = names[eve.meeting.seat].name, ""
+    votes, motion = watched.votes["Ann"], move_out(world, bob, eve)
+    world.run_until(lambda: knows(ann, motion, world), 10)
+    names[eve.meeting.seat].name = name
+    assert [one["subject_name"] for one in votes.shown(ann.meeting, world.now)["motions"]] == [
+        "Eve"
+    ]
+    vote(world, motion, no=[ann, cy])
+    world.run(3)
+    assert [one["subject_name"] for one in watched.page(0)["decided"]] == ["Eve"]
 
 
 def test_what_is_not_carried_says_whether_its_time_was_over() -> None:

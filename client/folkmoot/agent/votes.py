@@ -20,6 +20,7 @@ from folkmoot.meeting.motions import KEPT_MAX
 
 Event = dict[str, Any]
 
+NAMELESS = "somebody"  # as the meeting names whom it does not know, or not yet
 DECIDED_MAX = 10  # the last ones, for a page that was away when they were decided
 
 
@@ -27,10 +28,19 @@ DECIDED_MAX = 10  # the last ones, for a page that was away when they were decid
 class _Asked:
     """A motion in words; `until`: its end by the driver's clock."""
 
+    motion: Motion
     said: Event
     needed: int
     until: float
     yes: set[bytes] = field(default_factory=set)
+
+    def name(self, meeting: Meeting) -> None:
+        """Names come a moment after their members, and go with them: the newest known stays."""
+        fresh = _in_words(meeting, self.motion)
+        for who in ("by", "subject"):
+            if fresh[f"{who}_name"] not in ("", NAMELESS):
+                for part in (f"{who}_name", f"{who}_tag"):
+                    self.said[part] = fresh[part]
 
 
 class Votes:
@@ -48,7 +58,9 @@ class Votes:
             one = motion_id(event.name)
             ends = (view.ends_in_s for view in meeting.motions(now) if view.motion == one)
             said = _in_words(meeting, event.motion)
-            self._asked[event.name] = _Asked(said, event.needed, now + next(ends, float(MOTION_S)))
+            self._asked[event.name] = _Asked(
+                event.motion, said, event.needed, now + next(ends, float(MOTION_S))
+            )
         elif isinstance(event, events.BallotCast):
             asked = self._asked.get(event.name)
             if asked is not None and event.yes:
@@ -56,7 +68,8 @@ class Votes:
         elif isinstance(event, events.Decided):
             asked = self._asked.pop(event.name, None)
             if asked is None:  # carried by ballots that we never saw
-                asked = _Asked(_in_words(meeting, event.motion), 0, now)
+                asked = _Asked(event.motion, _in_words(meeting, event.motion), 0, now)
+            asked.name(meeting)
             outcome = "carried" if event.carried else "failed" if now < asked.until else "expired"
             self._decided.append(
                 {
@@ -70,6 +83,8 @@ class Votes:
 
     def shown(self, meeting: Meeting, now: float) -> Event:
         """The part of a snapshot that is about votes."""
+        for asked in self._asked.values():
+            asked.name(meeting)
         return {
             "voting": voting_of(meeting, now),
             "motions": motions_of(meeting, now),
