@@ -313,38 +313,6 @@ def test_a_lossy_meeting_comes_to_agree(seed: int, loss_percent: int) -> None:
     assert repeated <= 40 * (2 if not loss_percent else 8)
 
 
-def test_with_little_room_what_people_say_goes_before_old_commits() -> None:
-    """A newcomer lacks all that was said and done before, and everybody could repeat it."""
-    log = RecordLog()
-    large = [
-        encode_record(TICK - 40 + number, 1, bytes([number]) * (repeats.SHORT_BYTES_MAX + 1))
-        for number in range(5)
-    ]
-    small = [made(number, TICK - 30 + number) for number in range(3)]
-    for record in (*large, *small):
-        log.add(record, WALL - 5)
-    scheduler = RepeatScheduler(log, random.Random(3).randbytes)
-    for bucket in sorted(
-        {decode_record(one).tick // reliable.BUCKET_S for one in (*large, *small)}
-    ):
-        scheduler.on_have(have_nothing(bucket), WALL, 0.0)
-    first = scheduler.due(1.0, 1)
-    assert first == [Repeat(small[2])]
-    assert scheduler.due(1.0, 0) == []
-    rest = scheduler.due(1.0, sum(map(len, small[:2])) + 1)
-    assert rest[:2] == [Repeat(small[1]), Repeat(small[0])]
-    assert len(rest) == 3
-    # What waits is given up when another repeats it.
-    waiting = [one for one in large if Repeat(one) not in rest]
-    scheduler.on_record(waiting[0], 1.0)
-    assert set(scheduler.due(1.1)) == {Repeat(one) for one in waiting[1:]}
-
-
-def have_nothing(bucket: int) -> bytes:
-    """Somebody has nothing at all of this bucket."""
-    return RecordLog().have(bucket)[0]
-
-
 def test_our_own_mistakes() -> None:
     with pytest.raises(UsageError):
         encode_record(TICK, 0, bytes(64 << 10))

@@ -19,10 +19,6 @@ HOLD_S = 2.0
 REPEATS_MAX = 512
 HAVES_MAX = 80  # one for each bucket that a digest can name
 HELD_MAX = 4096
-# A record up to so long goes before longer ones, and of these the newest first: what people say is
-# short, and must not wait until a newcomer has all commits of the last ten minutes.
-SHORT_BYTES_MAX = 4096
-ROOM_BYTES = 1 << 30  # without a limit of the caller's
 
 
 class Repeat(NamedTuple):
@@ -35,13 +31,6 @@ class SayHave(NamedTuple):
     """A have to send: one message of at most 1,045 bytes."""
 
     message: bytes
-
-
-def _urgency(at: float, record: bytes) -> tuple[bool, int, float]:
-    """Lower goes first. Of long ones the order is by chance: members repeat different ones."""
-    if len(record) > SHORT_BYTES_MAX:
-        return True, 0, at
-    return False, -int.from_bytes(record[:4], "big"), at
 
 
 class RepeatScheduler:
@@ -88,25 +77,16 @@ class RepeatScheduler:
         if self._repeats.pop(number, None) is not None or number in self._log:
             self._hold(number, now)
 
-    def due(self, now: float, room_bytes: int = ROOM_BYTES) -> list[Repeat | SayHave]:
-        """What to send now; it will not be asked for again.
-
-        Repeats only while there is room: what waits here is given up as soon as another repeats it,
-        and what waits in a queue is sent by everybody."""
+    def due(self, now: float) -> list[Repeat | SayHave]:
+        """What to send now; it will not be asked for again."""
         out: list[Repeat | SayHave] = []
         for bucket in [bucket for bucket, at in self._haves.items() if at <= now]:
             del self._haves[bucket]
             self._hold(bucket, now)
             out += (SayHave(message) for message in self._log.have(bucket))
-        ready = [(number, held) for number, held in self._repeats.items() if held[0] <= now]
-        if sum(len(record) for _, (_, record) in ready) > room_bytes:
-            ready.sort(key=lambda one: _urgency(*one[1]))
-        for number, (_, record) in ready:
-            if room_bytes <= 0:
-                break
-            del self._repeats[number]
+        for number in [number for number, (at, _) in self._repeats.items() if at <= now]:
+            _, record = self._repeats.pop(number)
             self._hold(number, now)
-            room_bytes -= len(record)
             out.append(Repeat(record))
         return out
 

@@ -18,8 +18,6 @@ from folkmoot.meeting.records import ItemKind, RecordKind, item, split_item
 from folkmoot.wire.codec import DecodeError
 
 STATEMENTS_MAX = 64  # newest statements that wait for a cell
-# Of repeats that wait for a beat: about one second's cells.
-BACKLOG_BYTES = 4 * PLAINTEXT_BYTES
 
 
 class Council:
@@ -61,7 +59,7 @@ class Council:
 
     def next_plaintext(self, now: float, wall_s: float) -> bytes:
         """What the next cell carries, at most 1,120 bytes; empty when there is nothing to say."""
-        for one in self._repeats.due(now, BACKLOG_BYTES - self._outbox.size):
+        for one in self._repeats.due(now):
             if isinstance(one, Repeat):
                 self._outbox.push(item(ItemKind.LOGGED, one.record))
             else:
