@@ -24,6 +24,8 @@ from folkmoot.wire.lanes import LANE_RULES
 from folkmoot.wire.messages import AGENT_MESSAGE_BYTES_MAX, RELAY_MESSAGE_BYTES_MAX, Closing
 
 SECONDS = float(os.environ.get("FOLKMOOT_HOSTILE_S", "20"))
+SLOW = 4  # times as long, at most, on a machine that is too busy to attack in earnest
+DEEDS = ("links", "rooms", "wrong proofs", "floods", "half-open", "half requests")
 SEED = b"honest" * 5 + b"!!"
 EVERY_S = 0.04  # the voice lane's pace
 LINK_BYTES = 100_000  # of objects and TLS, as server/README.md says
@@ -42,7 +44,7 @@ class Attack:
         host, port = relay.address.host, str(relay.address.port)
         pin = str(relay.address).partition("#")[2]
         self.process = subprocess.Popen(
-            [sys.executable, hostile_links.__file__, host, port, pin, str(SECONDS)],
+            [sys.executable, hostile_links.__file__, host, port, pin, str(SLOW * SECONDS)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -55,6 +57,11 @@ class Attack:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.counts = json.loads(line)
+
+    def is_done(self) -> bool:
+        """Whether all of it was tried, and often."""
+        giants = self.counts.get("giant frames", 0) >= hostile_links.GIANTS // 2
+        return giants and all(self.counts.get(deed, 0) >= 100 for deed in DEEDS)
 
     def end(self) -> None:
         self.process.kill()
@@ -145,7 +152,9 @@ def test_an_honest_room_beside_a_hostile_client_loses_nothing(relay: RelayUnderT
     comes_at, newcomers = [SECONDS * 0.5, SECONDS * 0.8], list[Newcomer]()
     attack = Attack(relay)
     try:
-        while time.monotonic() < began + SECONDS:
+        while (passed := time.monotonic() - began) < SECONDS or (
+            passed < SLOW * SECONDS and not attack.is_done()
+        ):
             room.speak()
             room.listen()
             if time.monotonic() >= look_at:
@@ -173,9 +182,7 @@ def test_an_honest_room_beside_a_hostile_client_loses_nothing(relay: RelayUnderT
     )
     print(f"{len(room.sent)} honest cells, the slowest after {room.slowest_s:.2f} s")
     print(f"newcomers were in a room after {', '.join(f'{one:.1f} s' for one in waited)}")
-    for deed in ("links", "rooms", "wrong proofs", "floods", "half-open", "half requests"):
-        assert attack.counts.get(deed, 0) >= 100, (deed, attack.counts)
-    assert attack.counts.get("giant frames", 0) >= hostile_links.GIANTS // 2
+    assert attack.is_done(), attack.counts
     for code in (Closing.TOO_FAST, Closing.TOO_SLOW, Closing.WRONG_PROOF, Closing.BAD_MESSAGE):
         assert closed[code.name] > 0, code
     for got in room.got:

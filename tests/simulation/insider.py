@@ -146,7 +146,7 @@ class Insider:
         if held is None or leaf is None or known is None:
             return False
         packer, number = VoicePacker(), 2 * self.chance.randrange(100_000, 1 << 29)
-        payload = b"I never said this" + self.chance.randbytes(8)
+        payload = b"\x78I never said this" + self.chance.randbytes(8)  # 20 ms of Opus
         for place in range(2):
             stamp = int(self.world.now * 1_000_000) + place * 20_000
             packer.push(EncodedFrame(MediaKind.VOICE, Codec.OPUS, True, stamp, (payload,)))

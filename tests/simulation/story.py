@@ -21,6 +21,7 @@ from simulation.relay_conduct import HOSTILE, Conduct
 from simulation.watch import EpochWatch
 
 VOICE_PER_S = 2  # cells: two frames each
+UNDER_WAY_S = 5.0  # more than any line and any relay that holds back takes
 OPUS_20_MS = b"\x78"  # how a frame of 20 ms begins (RFC 6716 §3.1); others are left out
 WEIGHTS = {
     "join": 4.0, "chat": 6.0, "leave": 1.5, "crash": 2.0, "cut": 1.5, "hang": 1.0, "relay": 0.5,
@@ -347,7 +348,8 @@ class Story:
         self._step_mend()
         for one in [one for one in self.world.members if one.meeting.seat in self.facts.unwanted]:
             self.world.kill(one)  # it gives up
-        self.world.rejected.clear()
+        # What a relay bent before it mended is still under way for a while.
+        self.world.at(self.world.now + UNDER_WAY_S, self.world.rejected.clear)
         return self.aftermath.heal()
 
 
