@@ -296,5 +296,5 @@ MUTANTS = (
     Mutant("commits from the future are named", _commits_from_the_future, 49),
     Mutant("records are not repeated", _no_repeats, 23),
     Mutant("who leaves does not wait to be taken out", _left_at_once, 13),
-    Mutant("sides that settled apart stay apart", _nobody_is_lost, 128),
+    Mutant("sides that settled apart stay apart", _nobody_is_lost, 137),
 )
