@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import av
 
@@ -205,10 +207,21 @@ def voice_times_ms(recording: Path) -> list[int]:
         ]
 
 
+class Running(Protocol):
+    """Whatever has a process."""
+
+    @property
+    def process(self) -> subprocess.Popen[Any]: ...
+
+
+# Of a core: a test that needs most of two says nothing about the product where others take more.
+ELSEWHERE_MAX_PERCENT = 20.0
+
+
 class Usage:
     """What processes take from now on, and what others take of this machine meanwhile."""
 
-    def __init__(self, **processes: Command) -> None:
+    def __init__(self, **processes: Running) -> None:
         self._processes = processes
         self._began = time.monotonic()
         self._before = self._seconds()

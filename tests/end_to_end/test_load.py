@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from end_to_end.gathering import FRAME_MS, Gathering, Usage, voice_times_ms
+from end_to_end.gathering import (
+    ELSEWHERE_MAX_PERCENT,
+    FRAME_MS,
+    Gathering,
+    Usage,
+    voice_times_ms,
+)
 from end_to_end.material import film, speech
 from end_to_end.processes import Commands
 
@@ -21,9 +27,6 @@ WATCHED_S = float(os.environ.get("FOLKMOOT_LOAD_S", "60"))
 SETTLE_S = 4.0  # from the last one's coming in until everybody confirmed it and speaks
 LOSS_GOAL = 0.005
 LOSS_MAX = 5 * LOSS_GOAL
-# The meeting needs most of two cores. Where others take more than this of them it says nothing
-# about the product that sound is lost.
-ELSEWHERE_MAX_PERCENT = 20.0
 
 
 @pytest.fixture
