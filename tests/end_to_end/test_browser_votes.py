@@ -16,6 +16,7 @@ from end_to_end.page_world import button
 from end_to_end.processes import Command, Event
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+REMOVED = "You were removed by a vote"
 
 
 async def _said(command: Command, kind: str, /, **fields: object) -> Event:
@@ -81,6 +82,14 @@ def test_a_removal_fails_with_too_few_votes_and_carries_with_enough(tmp_path: Pa
         await expect(page.locator(".tile")).to_have_count(4)
         await expect(page.locator(".decision").first).to_contain_text("Dee was removed by a vote")
 
+        # And whom it is about, in the page.
+        await _said(ada, "epoch", members=4)
+        ada.do(do="move", kind="remove", subject=who[pia.command])
+        motion = str((await _said(bob, "motion", subject=who[pia.command]))["motion"])
+        await expect(card).to_contain_text("Ada asks for a vote on removing you.")
+        await _yes(motion, ada, bob, cy)
+        await expect(page.get_by_role("heading", name=REMOVED)).to_be_visible()
+        await expect(page.get_by_text("Ada moved it, and 3 said yes")).to_be_visible()
         for one in (ada, bob, cy):
             one.do(do="leave")
 

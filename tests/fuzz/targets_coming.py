@@ -12,6 +12,7 @@ from folkmoot.governance import EXTENSION_TYPE
 from folkmoot.governance.evidence import CommitEvidence
 from folkmoot.meeting import Meeting
 from folkmoot.meeting.door import (
+    NOWHERE,
     CatchUpAnswer,
     LeafAnswer,
     WelcomeAnswer,
@@ -180,7 +181,7 @@ class Returning(Newcomer):
         answers = (
             CatchUpAnswer((handshake, handshake)),
             WelcomeAnswer(made.welcome or b"", after.ratchet_tree()),
-            LeafAnswer(own.leaf_hash),
+            LeafAnswer(own.leaf_hash, NOWHERE),
         )
         said = [b"\0" + _encode_answer(one) for one in answers]
         return [*super().seeds(), *said, script(said[0], b"\4\x20", said[2], said[1], b"\4\xff")]

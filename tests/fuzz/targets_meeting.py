@@ -12,7 +12,7 @@ from folkmoot.cells.picture_format import encode_body
 from folkmoot.cells.records import pack
 from folkmoot.governance import EXTENSION_TYPE
 from folkmoot.governance.evidence import CommitEvidence, Readmission
-from folkmoot.meeting import events
+from folkmoot.meeting import door, events
 from folkmoot.meeting.door import (
     Claim,
     Knock,
@@ -162,7 +162,7 @@ class Insider(_Inside):
         assert not isinstance(message.content.body, bytes)
         body = message.content.body.encode()
         claim = Claim(
-            state.authenticator,
+            door.Side(state.authenticator, 3, 1),
             Readmission(one.seat, hash_of[one.seat], b"r" * 32, b"g" * 64),
             True,
         )

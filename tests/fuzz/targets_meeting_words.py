@@ -20,7 +20,7 @@ from folkmoot.governance.evidence import (
     read_evidence,
 )
 from folkmoot.meeting import door
-from folkmoot.meeting.door import Claim, Knock
+from folkmoot.meeting.door import Claim, Knock, Side
 from folkmoot.meeting.invite import Invite, InviteError
 from folkmoot.meeting.names import clean_name, clean_text, skeleton
 from folkmoot.meeting.pending import Request
@@ -206,7 +206,7 @@ class Knocks(Decoder):
     bytes_max = 1100
 
     def make_seeds(self) -> Sequence[bytes]:
-        claim = Claim(HASH, READMISSION, must=True, epoch=7, heard=3)
+        claim = Claim(Side(HASH, 7, 3), READMISSION, must=True)
         return [_knock(None).pad(), _knock(claim).pad()]
 
     def decode(self, data: bytes) -> object:
@@ -240,7 +240,7 @@ ANSWERS = (
     door.WelcomeAnswer(b"w" * 200, b"t" * 100),
     door.CatchUpAnswer((Handshake(HASH, b"m" * 40, b"").encode(),)),
     door.RefusedAnswer("No."),
-    door.LeafAnswer(HASH),
+    door.LeafAnswer(HASH, Side(HASH, 7, 3)),
 )
 
 
@@ -291,7 +291,7 @@ _STATEMENTS: tuple[tuple[Callable[[codec.Reader], object], bytes], ...] = (
     (KeyFrameWanted.read, KeyFrameWanted(SEAT, 1).encode()),
     (Request.read, Request(b"k" * 100, SPONSOR).encode()),
     (read_evidence, READMISSION.encode()),
-    (Claim.read, Claim(HASH, READMISSION, must=False).encode()),
+    (Claim.read, Claim(Side(HASH, 0, 1), READMISSION, must=False).encode()),
     (
         MeetingSecrets.read,
         MeetingSecrets(HASH, HASH, 5, True, 6, SEAT, DoorSecrets(HASH, HASH)).encode(),

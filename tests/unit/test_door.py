@@ -24,6 +24,7 @@ from folkmoot.meeting.door import (
     Knock,
     LeafAnswer,
     RefusedAnswer,
+    Side,
     WaitAnswer,
     WelcomeAnswer,
     encode_notice,
@@ -55,7 +56,7 @@ def knock_of(name: str = "Ada", key_package: bytes = b"p" * 294, claim: bool = F
         name,
         public_of(ANSWER),
         b"c" * 32,
-        Claim(b"e" * 32, readmission, True) if claim else None,
+        Claim(Side(b"e" * 32, 7, 3), readmission, True) if claim else None,
     )
 
 
@@ -140,7 +141,7 @@ ANSWERS: list[Answer] = [
     CatchUpAnswer((b"one", b"two" * 1000)),
     CatchUpAnswer(()),
     RefusedAnswer("Somebody inside said no."),
-    LeafAnswer(b"l" * 32),
+    LeafAnswer(b"l" * 32, Side(b"e" * 32, 7, 3)),
 ]
 
 

@@ -15,6 +15,7 @@ from folkmoot.meeting.door import (
     Knock,
     LeafAnswer,
     RefusedAnswer,
+    Side,
     open_answer,
     public_of,
     seal_knock,
@@ -46,10 +47,12 @@ class Doors(Door):
         for action in self.context.rooms.want(wanted):
             self.context.rooms.changed(action.room, True)
 
-    def knock_at(self, secrets: DoorSecrets, name: str) -> bytes:
-        """A knock by somebody whose invite names this door."""
-        bundle = self.people.bundle(name)
-        knock = Knock(bundle.key_package, name, public_of(ANSWER), b"c" * 32)
+    def knock_at(
+        self, secrets: DoorSecrets, name: str, package: bytes = b"", claim: Claim | None = None
+    ) -> bytes:
+        """A knock by somebody who knows this door, with a fresh key package if none is given."""
+        package = package or self.people.bundle(name).key_package
+        knock = Knock(package, name, public_of(ANSWER), b"c" * 32, claim)
         return seal_knock(
             knock, public_of(secrets.private), GROUP, WORK_BITS_MIN, self.people.entropy
         )
@@ -114,13 +117,34 @@ def test_a_member_who_was_away_is_answered_at_the_door_that_it_knows(doors: Door
     person = doors.people["eve"]
     bundle = doors.people.bundle("eve")
     stale = make_readmission(person.key, GROUP, person.seat, b"x" * 32, bundle.ref)
-    claim = Claim(b"a" * 32, stale, True)
+    claim = Claim(Side(b"a" * 32, 3, 1), stale, True)
     message = doors.knock("eve", claim)
     doors.renew(NEXT, NOW)
     doors.hear_at(doors.door, message, NOW)
     for late in range(8):
         doors.hear_at(doors.door, message, NOW + late)
-    assert LeafAnswer(person.leaf_hash) in doors.answers_at(doors.door, NOW + 8)
+    told = [one for one in doors.answers_at(doors.door, NOW + 8) if isinstance(one, LeafAnswer)]
+    assert {one.leaf_hash for one in told} == {person.leaf_hash}
+
+
+def test_a_claim_at_two_doors_is_one_caller(doors: Doors) -> None:
+    """A member says its claim at every door that it knows; it is granted once."""
+    person = doors.people["eve"]
+    bundle = doors.people.bundle("eve")
+    leaf = make_readmission(person.key, GROUP, person.seat, person.leaf_hash, bundle.ref)
+    claim = Claim(Side(b"a" * 32, 3, 1), leaf, True)
+    old = doors.knock_at(doors.door, "eve", bundle.key_package, claim)
+    new = doors.knock_at(NEXT, "eve", bundle.key_package, claim)
+    doors.renew(NEXT, NOW)
+    assert old != new
+    for late in range(3):
+        doors.hear_at(doors.door, old, NOW + late)
+        doors.hear_at(NEXT, new, NOW + late)
+    assert len(doors.entrance.take_requests()) == 1
+    assert len(doors.entrance._callers) == 1
+    doors.entrance.handle_timer(NOW + 3 + KNOCK_SILENT_S)
+    assert not doors.entrance._callers
+    assert not doors.entrance._same
 
 
 def test_old_doors_are_few_and_close(doors: Doors) -> None:

@@ -12,6 +12,7 @@ from folkmoot.governance import PRESETS, Charter
 from folkmoot.meeting.door import (
     HANDSHAKES_MAX,
     NO_SUCH_MEMBER,
+    NOWHERE,
     SAID_NO,
     VOID,
     Answer,
@@ -19,6 +20,7 @@ from folkmoot.meeting.door import (
     Claim,
     LeafAnswer,
     RefusedAnswer,
+    Side,
     WaitAnswer,
     WelcomeAnswer,
     open_knock,
@@ -27,7 +29,7 @@ from folkmoot.meeting.door import (
 )
 from folkmoot.meeting.events import CharterDiffers, Refused, Waiting
 from folkmoot.meeting.founding import make_key_package
-from folkmoot.meeting.outside import LEAF_ANSWERS_MAX, WELCOME_WAIT_S, Outside
+from folkmoot.meeting.outside import BEST_SIDE_S, LEAF_ANSWERS_MAX, WELCOME_WAIT_S, Outside
 from folkmoot.meeting.records import Handshake
 from unit.meeting_parts import GROUP, People, key_of, seat_of
 
@@ -50,7 +52,7 @@ class Newcomer:
         )  # fmt: skip
 
     def knock(self) -> tuple[bytes, object]:
-        message = self.outside._knock()
+        message = self.outside._knock(self.outside._doors[0])
         knock = open_knock(message[1:], self.door.private, GROUP)
         assert knock is not None
         return message, knock.claim
@@ -100,7 +102,7 @@ def test_a_newcomer_keeps_no_commits_that_it_cannot_use() -> None:
     way = CatchUpAnswer((Handshake(bytes(32), b"m" * 1000, b"").encode(),) * HANDSHAKES_MAX)
     cleo.hear(way)
     assert cleo.outside.take_handshakes() == []
-    cleo.outside._claim_leaf(bytes(32), bytes(32), 0, 1)
+    cleo.outside._claim_leaf(NOWHERE, bytes(32))
     for _ in range(3):
         cleo.hear(way)
     assert len(cleo.outside.take_handshakes()) == HANDSHAKES_MAX
@@ -108,7 +110,7 @@ def test_a_newcomer_keeps_no_commits_that_it_cannot_use() -> None:
 
 def test_an_answer_that_fits_no_record_is_not_sent() -> None:
     cleo = Newcomer()
-    lane = cleo.outside._lane
+    lane = cleo.outside._doors[0].lane
     assert lane.send(bytes(DOOR_RECORD_BYTES_MAX))
     for longer in (DOOR_RECORD_BYTES_MAX + 1, 5 << 20):  # the second cannot even be cut
         assert not lane.send(bytes(longer))
@@ -180,21 +182,21 @@ def test_whoever_answers_does_not_speak_with_our_own_voice() -> None:
 def test_a_knock_is_the_same_bytes_until_a_claim_is_made() -> None:
     cleo = Newcomer()
     assert cleo.knock() == cleo.knock()
-    cleo.hear(LeafAnswer(b"h" * 32))
+    cleo.hear(LeafAnswer(b"h" * 32, NOWHERE))
     message, claim = cleo.knock()
     assert isinstance(claim, Claim)
     assert claim.must
     assert claim.readmission.leaf_hash == b"h" * 32
-    cleo.hear(LeafAnswer(b"h" * 32))
+    cleo.hear(LeafAnswer(b"h" * 32, NOWHERE))
     assert cleo.knock()[0] == message
-    cleo.hear(LeafAnswer(b"i" * 32))
+    cleo.hear(LeafAnswer(b"i" * 32, NOWHERE))
     assert cleo.knock()[0] != message
 
 
 def test_a_claim_is_made_anew_so_often_and_no_more() -> None:
     cleo, messages = Newcomer(), set()
     for number in range(LEAF_ANSWERS_MAX + 4):
-        cleo.hear(LeafAnswer(bytes((number,)) * 32))
+        cleo.hear(LeafAnswer(bytes((number,)) * 32, NOWHERE))
         messages.add(cleo.knock()[0])
     assert len(messages) == LEAF_ANSWERS_MAX
 
@@ -206,7 +208,40 @@ def test_a_leaf_that_we_asked_for_is_waited_for() -> None:
     entry = cleo.people["ada"].state.entry_of(seat_of("cleo"))
     assert entry is not None
     for now in (NOW, NOW + WELCOME_WAIT_S - 0.1):
-        cleo.hear(LeafAnswer(entry.leaf_hash), now)
+        cleo.hear(LeafAnswer(entry.leaf_hash, NOWHERE), now)
         assert cleo.knock()[0] == before
-    cleo.hear(LeafAnswer(entry.leaf_hash), NOW + WELCOME_WAIT_S)
+    cleo.hear(LeafAnswer(entry.leaf_hash, NOWHERE), NOW + WELCOME_WAIT_S)
     assert cleo.knock()[1] is not None
+
+
+def test_who_can_go_on_with_its_leaf_moves_to_a_better_side_only() -> None:
+    cleo = Newcomer()
+    ours = Side(b"m" * 32, 5, 3)
+    cleo.outside._claim_leaf(ours, b"o" * 32)
+    cleo.outside._held = {b"m" * 32, b"k" * 32}
+    worse = [Side(b"a" * 32, 9, 2), Side(b"a" * 32, 4, 3), Side(b"n" * 32, 5, 3)]
+    own = [Side(b"k" * 32, 6, 4)]
+    for side in (*worse, *own):
+        cleo.hear(LeafAnswer(b"h" * 32, side))
+        assert leaf_claimed(cleo) == b"o" * 32
+    for number, side in enumerate((Side(b"l" * 32, 5, 3), Side(b"z" * 32, 6, 3))):
+        cleo.hear(LeafAnswer(bytes((number,)) * 32, side))
+        assert leaf_claimed(cleo) == bytes((number,)) * 32
+
+
+def test_who_must_have_a_leaf_stays_with_the_best_side_that_it_heard_of() -> None:
+    cleo = Newcomer()
+    best, other = Side(b"m" * 32, 5, 3), Side(b"a" * 32, 5, 2)
+    for number, side in enumerate((other, best, other, other)):
+        cleo.hear(LeafAnswer(bytes((number,)) * 32, side))
+    assert leaf_claimed(cleo) == b"\1" * 32
+    cleo.hear(LeafAnswer(b"n" * 32, best), NOW + 1)  # its seat's leaf changed again
+    assert leaf_claimed(cleo) == b"n" * 32
+    cleo.hear(LeafAnswer(b"o" * 32, other), NOW + 1 + BEST_SIDE_S)  # the best is heard no more
+    assert leaf_claimed(cleo) == b"o" * 32
+
+
+def leaf_claimed(newcomer: Newcomer) -> bytes:
+    claim = newcomer.knock()[1]
+    assert isinstance(claim, Claim)
+    return claim.readmission.leaf_hash

@@ -68,40 +68,51 @@ class AnswerKind(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A member that comes back: the epoch that it is in, and its claim to a fresh leaf. `must`: it
-    cannot go on with the old one; else the commits that it missed may be enough. `epoch` and
-    `heard` (how many members it hears, itself included) tell which side moves if two settled
-    apart."""
+class Side:
+    """Where one is in a meeting that may have fallen apart: the epoch (its authenticator, 32 bytes,
+    and number), and how many members one hears there, oneself included."""
 
     authenticator: bytes
-    readmission: Readmission
-    must: bool
-    epoch: int = 0
-    heard: int = 1
+    epoch: int
+    heard: int
+
+    @property
+    def rank(self) -> tuple[int, int, bytes]:
+        """Orders sides that cannot hear each other: the lowest stays, the others move to it. More
+        members first, then the later epoch, then the lower authenticator."""
+        return (-self.heard, -self.epoch, self.authenticator)
 
     def encode(self) -> bytes:
-        return (
-            self.authenticator
-            + codec.opaque(self.readmission.encode())
-            + codec.u8(self.must)
-            + codec.u64(self.epoch)
-            + codec.u16(self.heard)
-        )
+        """42 bytes: authenticator, epoch as u64, heard as u16."""
+        return self.authenticator + codec.u64(self.epoch) + codec.u16(self.heard)
+
+    @classmethod
+    def read(cls, reader: codec.Reader) -> Side:
+        """One side; raises DecodeError."""
+        return cls(reader.take(AUTHENTICATOR_BYTES), reader.u64(), reader.u16())
+
+
+NOWHERE = Side(bytes(AUTHENTICATOR_BYTES), 0, 1)  # of a newcomer
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A member that comes back: where it is, and its claim to a fresh leaf. `must`: it cannot go on
+    with the old one; else the commits that it missed may be enough."""
+
+    side: Side
+    readmission: Readmission
+    must: bool
+
+    def encode(self) -> bytes:
+        return self.side.encode() + codec.opaque(self.readmission.encode()) + codec.u8(self.must)
 
     @classmethod
     def read(cls, reader: codec.Reader) -> Claim:
-        authenticator = reader.take(AUTHENTICATOR_BYTES)
-        evidence = codec.decode(read_evidence, reader.opaque(300))
+        side, evidence = Side.read(reader), codec.decode(read_evidence, reader.opaque(300))
         if not isinstance(evidence, Readmission):
             raise DecodeError("a claim without a readmission")
-        return cls(authenticator, evidence, reader.boolean(), reader.u64(), reader.u16())
-
-
-def side_rank(heard: int, epoch: int, authenticator: bytes) -> tuple[int, int, bytes]:
-    """Orders sides of a meeting that cannot hear each other: the lowest stays, the others move to
-    it. More members first, then the later epoch, then the lower authenticator."""
-    return (-heard, -epoch, authenticator)
+        return cls(side, evidence, reader.boolean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +233,11 @@ class RefusedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class LeafAnswer:
-    """The claim names a leaf that is not in the tree now: this is the hash of the seat's leaf."""
+    """The claim names a leaf that is not in the tree of this `side`: this is the hash of the seat's
+    leaf there."""
 
     leaf_hash: bytes
+    side: Side
 
 
 Answer = WaitAnswer | WelcomeAnswer | CatchUpAnswer | RefusedAnswer | LeafAnswer
@@ -241,7 +254,7 @@ def _encode_answer(answer: Answer) -> bytes:
         return codec.u8(AnswerKind.CATCH_UP) + body
     if isinstance(answer, RefusedAnswer):
         return codec.u8(AnswerKind.REFUSED) + codec.text(answer.why)
-    return codec.u8(AnswerKind.LEAF) + answer.leaf_hash
+    return codec.u8(AnswerKind.LEAF) + answer.leaf_hash + answer.side.encode()
 
 
 def _read_answer(reader: codec.Reader) -> Answer:
@@ -258,7 +271,7 @@ def _read_answer(reader: codec.Reader) -> Answer:
     if kind == AnswerKind.REFUSED:
         return RefusedAnswer(reader.text(SENTENCE_BYTES_MAX))
     if kind == AnswerKind.LEAF:
-        return LeafAnswer(reader.take(32))
+        return LeafAnswer(reader.take(32), Side.read(reader))
     raise DecodeError(f"an answer of the unknown kind {kind}")
 
 

@@ -27,13 +27,13 @@ from folkmoot.meeting.door import (
     Knock,
     LeafAnswer,
     RefusedAnswer,
+    Side,
     WaitAnswer,
     WelcomeAnswer,
     encode_notice,
     open_knock,
     public_of,
     seal_answer,
-    side_rank,
     work_of,
 )
 from folkmoot.meeting.door_lane import DoorLane
@@ -92,7 +92,7 @@ class _Former:
     members who were away meanwhile know no other, and are answered until `until`."""
 
     lane: DoorLane
-    private: bytes
+    secrets: DoorSecrets
     until: float
 
 
@@ -110,6 +110,7 @@ class Entrance:
     bits: int = WORK_BITS_MIN
     _former: list[_Former] = field(default_factory=list)
     _callers: dict[str, Caller] = field(default_factory=dict)
+    _same: dict[str, str] = field(default_factory=dict)  # a claim at another door: its caller
     _requests: list[Request] = field(default_factory=list)
     _welcomes: dict[bytes, _Welcome] = field(default_factory=dict)  # by key package
     _bad: dict[bytes, None] = field(default_factory=dict)
@@ -124,9 +125,18 @@ class Entrance:
         """Roots of the rooms of the door and of those before it."""
         return [self.lane.room_root, *(one.lane.room_root for one in self._former)]
 
+    @property
+    def doors(self) -> list[DoorSecrets]:
+        """The door and those before it, newest first. A member that claims its seat knocks at all:
+        where a removal was settled by two sides apart, each has a door of its own, and the last one
+        that both know is the one before."""
+        return [self.secrets, *(one.secrets for one in self._former)]
+
     def new_door(self, secrets: DoorSecrets, now: float) -> None:
         """Somebody was removed: whoever waits outside needs another invite."""
-        former = _Former(self.lane, self.secrets.private, now + DOOR_KEPT_S)
+        if secrets == self.secrets:
+            return
+        former = _Former(self.lane, self.secrets, now + DOOR_KEPT_S)
         self._former = [former, *self._former][:DOORS_MAX]
         self.secrets = secrets
         self.lane = DoorLane(self.context, secrets.secret, now)
@@ -147,7 +157,7 @@ class Entrance:
     def receive(self, cells: Sequence[bytes], now: float, root: bytes | None = None) -> None:
         """Cells of the door room with this root, the present one's if none is given."""
         doors = [(self.lane, self.secrets.private)]
-        doors += [(one.lane, one.private) for one in self._former]
+        doors += [(one.lane, one.secrets.private) for one in self._former]
         for lane, private in doors:
             if lane.room_root != (root or self.lane.room_root):
                 continue
@@ -157,7 +167,7 @@ class Entrance:
 
     def _hear_knock(self, body: bytes, now: float, lane: DoorLane, private: bytes) -> None:
         name = hashlib.sha256(body).digest()[:16]
-        caller = self._callers.get(name.hex())
+        caller = self._callers.get(self._same.get(name.hex(), name.hex()))
         if caller is not None:
             caller.heard_at = now
             if caller.knock.claim is not None and not caller.admitted:
@@ -191,6 +201,11 @@ class Entrance:
             self.bits = min(self.bits + 1, WORK_BITS_MAX)
         elif len(self._recent) < NEW_KNOCKS_MAX // 4:
             self.bits = max(self.bits - 1, WORK_BITS_MIN)
+        same = self._same_claim(knock)
+        if same is not None:
+            same.heard_at = now
+            self._same[name.hex()] = same.id
+            return
         caller = Caller(lane, name.hex(), knock, view, work, now, now)
         if not self._make_place(caller):
             self._ask_for_work(lane, now)
@@ -198,6 +213,13 @@ class Entrance:
         self._callers[caller.id] = caller
         self._welcome_caller(caller, now)
         self._answer(caller, now)
+
+    def _same_claim(self, knock: Knock) -> Caller | None:
+        """The caller whose claim this is, too: a claim is said at every door that its member
+        knows, sealed to each."""
+        if knock.claim is None:
+            return None
+        return next((one for one in self._callers.values() if one.knock == knock), None)
 
     def _may_have(self, view: mls.KeyPackageView) -> bool:
         """Whether who has this key may knock for this seat: a member reads which seat a newcomer
@@ -214,7 +236,7 @@ class Entrance:
     def _make_place(self, caller: Caller) -> bool:
         """Room for one more: of one seat only the newest knock stays, then the least work goes."""
         for one in [x for x in self._callers.values() if x.view.identity == caller.view.identity]:
-            del self._callers[one.id]
+            self._forget(one)
             caller.since = min(caller.since, one.since)
             if one.told:
                 self.context.tell(KnockGone(one.id))
@@ -232,9 +254,13 @@ class Entrance:
         return min(waiting, key=lambda one: (one.work, -one.since), default=None)
 
     def _drop(self, caller: Caller) -> None:
-        del self._callers[caller.id]
+        self._forget(caller)
         if caller.told:
             self.context.tell(KnockGone(caller.id))
+
+    def _forget(self, caller: Caller) -> None:
+        del self._callers[caller.id]
+        self._same = {one: of for one, of in self._same.items() if of != caller.id}
 
     def _ask_for_work(self, lane: DoorLane, now: float) -> None:
         if now - self._notice_at >= NOTICE_EVERY_S:
@@ -270,13 +296,15 @@ class Entrance:
     def _takes_over(self, claim: Claim, caller: Caller, now: float) -> bool:
         """Whether one who could go on with its leaf shall get a fresh one on our side all the
         same."""
-        state = self.epochs.current
-        if claim.authenticator == state.authenticator:
+        if self.epochs.knows(claim.side.authenticator):
             return False  # it is where we are, and has only not heard us yet
         if now - caller.since < CATCH_UP_S:
             return False
-        ours = side_rank(self.side_count(now), state.group.epoch, state.authenticator)
-        return ours < side_rank(claim.heard, claim.epoch, claim.authenticator)
+        return self._side(now).rank < claim.side.rank
+
+    def _side(self, now: float) -> Side:
+        state = self.epochs.current
+        return Side(state.authenticator, state.group.epoch, self.side_count(now))
 
     # -- answering
 
@@ -304,20 +332,23 @@ class Entrance:
             return RefusedAnswer(caller.refused)
         claim = caller.knock.claim
         if claim is not None:
-            return self._answer_to_claim(caller, claim) if self._is_turn(caller, now) else None
+            return self._answer_to_claim(caller, claim, now) if self._is_turn(caller, now) else None
         if not self._is_turn(caller, now):
             return None
         entry = self.epochs.current.entry_of(caller.view.identity)
         if entry is not None:
-            return LeafAnswer(entry.leaf_hash)  # it was let in, and nobody here has its Welcome
+            # It was let in, and nobody here has its Welcome.
+            return LeafAnswer(entry.leaf_hash, self._side(now))
         order = sorted(self._callers.values(), key=lambda one: (-one.work, one.since))
         return WaitAnswer(order.index(caller) + 1)
 
-    def _answer_to_claim(self, caller: Caller, claim: Claim) -> Answer | None:
+    def _answer_to_claim(self, caller: Caller, claim: Claim, now: float) -> Answer | None:
         entry = self.epochs.current.entry_of(caller.view.identity)
         if entry is not None and entry.leaf_hash != claim.readmission.leaf_hash:
-            return LeafAnswer(entry.leaf_hash)
-        way = self.laggards.way_from(claim.authenticator)
+            # Whoever is on our side claims a leaf of the other's, and hears that from there.
+            ours = claim.must or not self.epochs.knows(claim.side.authenticator)
+            return LeafAnswer(entry.leaf_hash, self._side(now)) if ours else None
+        way = self.laggards.way_from(claim.side.authenticator)
         return CatchUpAnswer(tuple(one.encode() for one in way)) if way else None
 
     def _is_turn(self, caller: Caller, now: float) -> bool:

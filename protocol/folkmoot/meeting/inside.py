@@ -231,8 +231,11 @@ class Inside(Deciding):
     def come_back(self, state: EpochState, now: float) -> None:
         """Takes over an epoch in which our seat has a fresh leaf."""
         self.quiet = self.evicted = False
+        self._nobody_since = None
         self.context.check_clock(state.secrets.tick, now)
         self.epochs.replace(state, now)
+        # Somebody may have been removed since we were away, or where the others went another way.
+        self.entrance.new_door(state.secrets.door, now)
         # Whoever asked to be let in while we were away was decided upon without us: to ask again
         # for one of them, who may have left since, would seat somebody who is not there.
         self._joined_tick = state.secrets.tick

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from folkmoot import mls
 from folkmoot.governance import differences
@@ -17,6 +18,7 @@ from folkmoot.governance.evidence import make_readmission
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.door import (
     HANDSHAKES_MAX,
+    NOWHERE,
     SAID_NO,
     SENTENCES,
     WORK_BITS_MIN,
@@ -26,6 +28,7 @@ from folkmoot.meeting.door import (
     Knock,
     LeafAnswer,
     RefusedAnswer,
+    Side,
     WaitAnswer,
     WelcomeAnswer,
     open_answer,
@@ -39,10 +42,10 @@ from folkmoot.meeting.events import CharterDiffers, Refused, Waiting
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.invite import Invite
-from folkmoot.meeting.records import AUTHENTICATOR_BYTES, Handshake
+from folkmoot.meeting.records import Handshake
 from folkmoot.meeting.rooms import DOOR, Wanted
 from folkmoot.meeting.secrets import EXTENSION_TYPE as SECRETS_TYPE
-from folkmoot.meeting.secrets import MeetingSecrets
+from folkmoot.meeting.secrets import DoorSecrets, MeetingSecrets
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.lanes import Direction, LaneSlot
@@ -50,7 +53,19 @@ from folkmoot.wire.lanes import Direction, LaneSlot
 KNOCK_EVERY_S = 1.0
 FOLLOW_EVERY_S = 5.0
 WELCOME_WAIT_S = 8.0
+BEST_SIDE_S = 10.0
 LEAF_ANSWERS_MAX = 8  # a claim is made anew at most so often
+
+
+@dataclass(slots=True)
+class _Doorway:
+    """One door that we knock at: `key` (X25519, 32 bytes) seals our knock, which is `message` once
+    it was made; `bits`: the work that this door asks for."""
+
+    key: bytes
+    lane: DoorLane
+    bits: int = WORK_BITS_MIN
+    message: bytes = b""
 
 
 class Outside:
@@ -71,15 +86,14 @@ class Outside:
         self._bundle = bundle
         self._name = name
         self._charter = charter
-        self._door_key = door_key
         self._answer_private = context.entropy(32)
         self._claim: Claim | None = None
         self._must = False
-        self._followed_at = now - FOLLOW_EVERY_S
-        self._bits = WORK_BITS_MIN
-        self._message = b""
+        self._followed_at = now
+        self._held: set[bytes] = set()  # epochs that we hear ourselves
+        self._best: tuple[Side, float] | None = None  # the side that we asked for a leaf, and when
         self._knock_at = now
-        self._lane = DoorLane(context, door_secret, now)
+        self._doors = [_Doorway(door_key, DoorLane(context, door_secret, now))]
         self._admitted: EpochState | None = None
         self._accepted = False
         self._handshakes: list[Handshake] = []
@@ -104,7 +118,7 @@ class Outside:
         )
         context.want_rooms(
             [
-                Wanted(relay, DOOR, outside._lane.room_root, Direction.BOTH, "main")
+                Wanted(relay, DOOR, outside._doors[0].lane.room_root, Direction.BOTH, "main")
                 for relay in range(len(context.relays))
             ]
         )
@@ -116,7 +130,7 @@ class Outside:
         state = inside.epochs.current
         entry = state.entry_of(context.seat)
         assert entry is not None
-        door = state.secrets.door
+        door = inside.entrance.secrets
         outside = cls(
             context,
             bundle=make_key_package(context.seat, state.group.signature_private, context.entropy),
@@ -133,27 +147,34 @@ class Outside:
         """Begins to claim our seat, or goes on with it."""
         self._must = inside.needs_leaf
         self._claim = None
-        self._followed_at = now - FOLLOW_EVERY_S
         self._leaf_answers = 0
         self._knock_at = now
         self.follow(inside, now)
 
     def follow(self, inside: Inside, now: float) -> None:
         """What our claim says of the epoch that we are in may have changed."""
-        if now < self._followed_at + FOLLOW_EVERY_S:
+        self._held = inside.held()
+        state, claim = inside.epochs.current, self._claim
+        side = Side(state.authenticator, state.group.epoch, inside.side_count(now))
+        moved = claim is None or claim.side.authenticator != side.authenticator
+        if not moved and now < self._followed_at + FOLLOW_EVERY_S:
             return
         self._followed_at = now
-        state = inside.epochs.current
+        self._knock_at_all(inside.entrance.doors, now)
         entry = state.entry_of(self._context.seat)
-        heard = inside.side_count(now)
-        claim = self._claim
-        if entry is None or (
-            claim is not None and (claim.authenticator, claim.heard) == (state.authenticator, heard)
-        ):
-            return
-        self._claim_leaf(state.authenticator, entry.leaf_hash, state.group.epoch, heard)
+        if entry is not None and (claim is None or claim.side != side):
+            self._claim_leaf(side, entry.leaf_hash)
 
-    def _claim_leaf(self, authenticator: bytes, leaf_hash: bytes, epoch: int, heard: int) -> None:
+    def _knock_at_all(self, doors: Sequence[DoorSecrets], now: float) -> None:
+        """The door that we know, and those before it (`Entrance.doors`)."""
+        known = {door.key: door for door in self._doors}
+        keys = {public_of(one.private): one.secret for one in doors}
+        self._doors = [
+            known.get(key) or _Doorway(key, DoorLane(self._context, secret, now))
+            for key, secret in keys.items()
+        ]
+
+    def _claim_leaf(self, side: Side, leaf_hash: bytes) -> None:
         readmission = make_readmission(
             self._context.key,
             self._context.group_id,
@@ -161,8 +182,9 @@ class Outside:
             leaf_hash,
             self._bundle.ref,
         )
-        self._claim = Claim(authenticator, readmission, self._must, epoch, heard)
-        self._message = b""
+        self._claim = Claim(side, readmission, self._must)
+        for door in self._doors:
+            door.message = b""
 
     # -- hearing
 
@@ -170,13 +192,16 @@ class Outside:
         """Cells of one of our rooms."""
         if wanted.lane.slot is not LaneSlot.DOOR:
             return
-        for message in self._lane.receive(cells, now):
-            if message[:1] == bytes((DoorKind.NOTICE,)):
-                bits = read_notice(message[1:])
-                if bits is not None and bits > self._bits:
-                    self._bits, self._message = bits, b""
-            elif message[:1] == bytes((DoorKind.ANSWER,)):
-                self._hear_answer(message[1:], now)
+        for door in self._doors:
+            if door.lane.room_root != wanted.root:
+                continue
+            for message in door.lane.receive(cells, now):
+                if message[:1] == bytes((DoorKind.NOTICE,)):
+                    bits = read_notice(message[1:])
+                    if bits is not None and bits > door.bits:
+                        door.bits, door.message = bits, b""
+                elif message[:1] == bytes((DoorKind.ANSWER,)):
+                    self._hear_answer(message[1:], now)
 
     def _hear_answer(self, body: bytes, now: float) -> None:
         answer = open_answer(body, self._answer_private, self._context.group_id)
@@ -196,8 +221,21 @@ class Outside:
                     self._handshakes.append(codec.decode(Handshake.read, data))
                 except DecodeError:
                     return
-        elif isinstance(answer, LeafAnswer) and not self._claims(answer.leaf_hash):
+        elif isinstance(answer, LeafAnswer) and self._moves_to(answer.side, now):
             self._hear_leaf(answer.leaf_hash, now)
+
+    def _moves_to(self, side: Side, now: float) -> bool:
+        """Whether we would take a leaf on this side. If we can go on with our own leaf: on our side
+        there is no other to be had, and from one that gives way to ours its members come. If we
+        must have another: the best that was heard of for a while, or two sides would be claimed in
+        turn and neither kept."""
+        claim, best = self._claim, self._best
+        if claim is not None and not claim.must:
+            return side.authenticator not in self._held and side.rank < claim.side.rank
+        if best is not None and now - best[1] < BEST_SIDE_S and best[0].rank < side.rank:
+            return best[0].authenticator == side.authenticator
+        self._best = side, now
+        return True
 
     def _tell_refused(self, why: str) -> None:
         """Once each: any member can answer, and again and again."""
@@ -212,7 +250,9 @@ class Outside:
         return known or self._leaf_answers >= LEAF_ANSWERS_MAX
 
     def _hear_leaf(self, leaf_hash: bytes, now: float) -> None:
-        """Our seat has a leaf already, and it is not the one that we claimed."""
+        """Our seat has a leaf already; perhaps it is not the one that we claimed."""
+        if self._claims(leaf_hash):
+            return
         own = mls.parse_key_package(self._bundle.key_package).leaf_node
         if leaf_hash == hashlib.sha256(own).digest():
             # It is the one that we asked for: the Welcome is on its way to us, or nobody has it any
@@ -228,10 +268,9 @@ class Outside:
         if self._claim is None:
             # A newcomer was let in and its Welcome lost: it claims the seat as any member would.
             self._must = True
-            self._claim_leaf(bytes(AUTHENTICATOR_BYTES), leaf_hash, 0, 1)
+            self._claim_leaf(NOWHERE, leaf_hash)
         else:
-            claim = self._claim
-            self._claim_leaf(claim.authenticator, leaf_hash, claim.epoch, claim.heard)
+            self._claim_leaf(self._claim.side, leaf_hash)
         self._knock_at = now
 
     def _join(self, answer: WelcomeAnswer) -> None:
@@ -282,12 +321,14 @@ class Outside:
         if now >= self._knock_at and self._admitted is None:
             self._knock_at = now + KNOCK_EVERY_S
             if self._context.rooms.open_count(DOOR):
-                self._lane.send(self._knock())
-        self._lane.handle_timer(now)
+                for door in self._doors:
+                    door.lane.send(self._knock(door))
+        for door in self._doors:
+            door.lane.handle_timer(now)
 
-    def _knock(self) -> bytes:
+    def _knock(self, door: _Doorway) -> bytes:
         # The same bytes each time: members know a repeated knock by its hash, without opening it.
-        if not self._message:
+        if not door.message:
             knock = Knock(
                 self._bundle.key_package,
                 self._name,
@@ -295,18 +336,14 @@ class Outside:
                 self._charter.hash,
                 self._claim,
             )
-            self._message = seal_knock(
-                knock,
-                self._door_key,
-                self._context.group_id,
-                self._bits,
-                self._context.entropy,
+            door.message = seal_knock(
+                knock, door.key, self._context.group_id, door.bits, self._context.entropy
             )
-        return self._message
+        return door.message
 
     def next_timer(self) -> float | None:
         """When `handle_timer` is due; whoever is let in and reads the charter waits for nothing."""
         times = [] if self._admitted is not None else [self._knock_at]
-        if (due := self._lane.next_timer()) is not None:
-            times.append(due)
+        dues = (door.lane.next_timer() for door in self._doors)
+        times += [due for due in dues if due is not None]
         return min(times, default=None)
