@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from folkmoot.meeting import events
+from folkmoot.meeting.door import VOID
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.steps import Candidate
 from simulation.invariants import Facts, Invariants, Said, Violation
@@ -50,7 +51,20 @@ class Aftermath:
             and one.meeting.seat not in self.facts.asked_to_leave
             and one.meeting.seat not in self.facts.unwanted
             and not self._lost_with_its_branch(one)
+            and not self._removed_insider(one)
+            and not self._invite_is_void(one)
         ]
+
+    @staticmethod
+    def _invite_is_void(member: Member) -> bool:
+        """Whether it came with an invite from before a removal, and knows that it needs another."""
+        told = {one.why for one in member.of(events.Refused)}
+        return member.meeting.phase.value == "knocking" and VOID in told
+
+    def _removed_insider(self, member: Member) -> bool:
+        """One whose commits went past its own agent: that can see no valid removal of it."""
+        electing, seat = self.facts.electing, member.meeting.seat
+        return electing is not None and seat in electing.removed and seat in self.facts.insiders
 
     def _lost_with_its_branch(self, member: Member) -> bool:
         """The condition of which issue 4 makes an end: two sides settled apart, the one that lost
@@ -80,6 +94,10 @@ class Aftermath:
 
     def why_not_well(self) -> str:
         now, staying = self.world.now, self.staying()
+        for one in self.world.members:
+            inside = one.meeting._inside
+            if one.inside and inside is not None and inside.departure_deadline is not None:
+                return f"{one.name} is leaving"
         if not agreed(staying):
             epochs = [(one.name, one.meeting.phase.value, one.meeting.epoch) for one in staying]
             return f"not in one epoch: {epochs}"
@@ -93,6 +111,8 @@ class Aftermath:
                 return f"{one.name} has rooms that are not open"
             if inside.epochs.pending.plan(inside.epochs.current) or self._open_candidates(inside):
                 return f"{one.name} has something to commit"
+        if self.facts.electing and (undone := self.facts.electing.why_not_done(staying)):
+            return undone
         seats = {view.seat for view in staying[0].meeting.roster(now)}
         if missing := {one.meeting.seat for one in staying} - seats:
             return f"{len(missing)} have no seat"
@@ -111,6 +131,8 @@ class Aftermath:
     def finish(self) -> None:
         """All chat was delivered, the past and the future are closed, and nothing goes on."""
         staying = self.staying()
+        for one in [one for one in self.world.members if self._invite_is_void(one)]:
+            self.world.kill(one)
         for one in [one for one in self.world.members if self._lost_with_its_branch(one)]:
             self.invariants.conditions["let in by a side that lost"] += 1
             self.world.kill(one)  # it was told to be invited anew, and knocks no more

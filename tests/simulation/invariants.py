@@ -7,7 +7,7 @@ an exception, the exception is a condition that is recognised, counted and print
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from folkmoot import mls
@@ -21,6 +21,7 @@ from folkmoot.meeting.records import Content
 from folkmoot.meeting.save import Saved
 from folkmoot.meeting.secrets import STEPS_AHEAD_MAX, step
 from folkmoot.wire import codec
+from simulation.electing import Electing
 from simulation.meeting_world import WALL_S, Member, World
 from simulation.watch import Epoch, EpochWatch, Settled
 
@@ -65,6 +66,14 @@ class Facts:
     silent_since: dict[bytes, float] = field(default_factory=dict)  # dead, or without a line
     hostile_relays: bool = False
     wrong_clocks: bool = False
+    electing: Electing | None = None  # where people are removed by ballots
+
+    def may_be_out(self, seat: bytes, before: Collection[bytes]) -> bool:
+        """Whether this seat may be gone from a roster of these seats."""
+        electing = self.electing
+        return seat in self.asked_to_leave or (
+            electing is not None and electing.may_be_out(seat, before)
+        )
 
 
 @dataclass
@@ -96,7 +105,10 @@ class Invariants:
     def told(self, member: Member, event: events.Event) -> None:
         """An event as it happens."""
         if isinstance(event, events.MemberOut):
-            if event.seat not in self.facts.asked_to_leave:
+            self._check_settled()
+            electing = self.facts.electing
+            removed = electing is not None and event.seat in electing.removed
+            if event.seat not in self.facts.asked_to_leave and not removed:
                 raise Violation("no removal", f"{member.name} saw {event.name} taken out")
         elif isinstance(event, events.ChatReceived):
             self._told_chat(member, event)
@@ -158,7 +170,7 @@ class Invariants:
         watch, facts = self.watch, self.facts
         for one in watch.settled[self._settled_seen :]:
             before, after = watch.epochs[one.parent].seats, watch.epochs[one.child].seats
-            if out := before - after - facts.asked_to_leave:
+            if out := {one for one in before - after if not facts.may_be_out(one, before)}:
                 raise Violation("no removal", f"{len(out)} seats are gone that did not leave")
             if (ghosts := after - facts.people) or (ghosts := after & facts.unwanted):
                 raise Violation("no ghosts", f"{len(ghosts)} seats that nobody let in")

@@ -13,6 +13,7 @@ from folkmoot.cells.frames import VOICE_FRAME_US, Codec, EncodedFrame, MediaKind
 from folkmoot.governance import PRESETS, Admission
 from folkmoot.meeting import events
 from simulation.aftermath import Aftermath
+from simulation.electing import Electing
 from simulation.insider import Insider
 from simulation.invariants import Facts, Invariants, Said, Violation
 from simulation.meeting_world import Member, World
@@ -27,6 +28,8 @@ WEIGHTS = {
     "join": 4.0, "chat": 6.0, "leave": 1.5, "crash": 2.0, "cut": 1.5, "hang": 1.0, "relay": 0.5,
     "stranger": 0.4, "mend": 4.0,
 }  # fmt: skip
+WITH_VOTES = {"move": 12.0}
+VOTES_FROM = 200  # the seeds before have no ballots
 WITH_INSIDER = {**WEIGHTS, "leave": 0.4, "crash": 0.8, "cut": 0.8, "hang": 0.5, "evil": 9.0}
 
 
@@ -43,6 +46,23 @@ class Setting:
     open_door: bool
     insider: bool
     wrong_clocks: bool
+    votes: bool = False  # a circle, which removes people
+
+    @classmethod
+    def of(cls, seed: int) -> Setting:
+        """What this seed draws."""
+        setting = cls.draw(random.Random(f"story {seed}"))
+        chance = random.Random(f"votes {seed}")
+        if seed < VOTES_FROM or chance.random() > 0.75:
+            return setting
+        return replace(
+            setting,
+            votes=True,
+            open_door=False,
+            members_max=chance.choice((5, 6, 6, 7, 8)),
+            relays=1,
+            conducts=(chance.choice(("honest", "parting", "withholding", *setting.conducts)),),
+        )
 
     @classmethod
     def draw(cls, chance: random.Random) -> Setting:
@@ -91,7 +111,8 @@ class Story:
     def __init__(self, seed: int, watch: EpochWatch, *, trace: bool = False) -> None:
         self.seed = seed
         self.chance = random.Random(f"story {seed}")
-        self.setting = Setting.draw(self.chance)
+        self.setting = Setting.of(seed)
+        Setting.draw(self.chance)  # what follows is drawn after it
         setting = self.setting
         self.world = World(
             seed,
@@ -108,6 +129,8 @@ class Story:
         self.invariants = Invariants(self.world, watch, self.facts)
         self.world.watchers.append(self._told)
         self.world.lets_in = lambda _, event: not event.name.startswith("Stranger")
+        if setting.votes:
+            self.facts.electing = Electing(self.world, self.facts, seed)
         self.watch = watch
         self.steps: Counter[str] = Counter()
         self.cut: list[Member] = []
@@ -128,6 +151,8 @@ class Story:
         if isinstance(event, events.Knocked) and event.name.startswith("Stranger"):
             # Its invite went astray: whoever is asked says no.
             self.world.at(self.world.now, lambda: self._say_no(member, event.knock))
+        if self.facts.electing is not None:
+            self.facts.electing.told(member, event)
         self.invariants.told(member, event)
         if isinstance(event, events.Joined) and len(member.of(events.Joined)) == 1:
             self.invariants.check_closed(member)
@@ -152,7 +177,7 @@ class Story:
         ]
 
     def begin(self) -> None:
-        charter = PRESETS["unremovable"]
+        charter = PRESETS["circle" if self.setting.votes else "unremovable"]
         if self.setting.open_door:
             charter = replace(charter, admission=Admission.OPEN)
         founder = self.world.found("M0", charter)
@@ -165,7 +190,8 @@ class Story:
                 much = self.chance.choice((0.05, 0.15, 0.3))
                 relay.take_up(kind(self.world.chance(f"conduct {relay.number}"), much))
         # Most stories are about a meeting, so there is one to begin with.
-        for number in range(4 if self.setting.insider else self.chance.choice((1, 2, 3))):
+        some = 4 if self.setting.insider or self.setting.votes else self.chance.choice((1, 2, 3))
+        for number in range(some):
             self.join(f"First{number}")
             self.world.run(self.chance.uniform(0.1, 2.0))
         self.world.run(self.chance.uniform(2.0, 5.0))
@@ -193,6 +219,8 @@ class Story:
     def step(self) -> None:
         self.number += 1
         weights = WITH_INSIDER if self.setting.insider else WEIGHTS
+        if self.setting.votes:
+            weights = {**weights, **WITH_VOTES}
         what = self.chance.choices(list(weights), list(weights.values()))[0]
         self.world.note("step", what, str(self.number).encode())
         done = getattr(self, f"_step_{what}")()
@@ -225,6 +253,10 @@ class Story:
             self.world.at(self.world.now + 0.5, lambda: self._when_in(member))
         elif member.alive:
             self._hear_voice(member)
+
+    def _step_move(self) -> bool:
+        electing = self.facts.electing
+        return electing is not None and electing.move(self.here())
 
     def _step_stranger(self) -> bool:
         here = self.here()
@@ -346,6 +378,8 @@ class Story:
         for relay in self.world.sim_relays:
             relay.take_up(Conduct())
         self._step_mend()
+        if self.facts.electing is not None:
+            self.facts.electing.over = True
         for one in [one for one in self.world.members if one.meeting.seat in self.facts.unwanted]:
             self.world.kill(one)  # it gives up
         # What a relay bent before it mended is still under way for a while.
@@ -382,6 +416,8 @@ def run_seed(
         story.invariants.conditions["said in an epoch that one had left, or never had"] += len(
             story.aftermath.unheld
         )
+        if story.facts.electing is not None:
+            outcome.steps["removed"] = len(story.facts.electing.removed)
         outcome.conditions = +story.invariants.conditions
-        outcome.steps = story.steps
+        outcome.steps.update(story.steps)
     return outcome

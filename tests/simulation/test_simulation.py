@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +32,7 @@ def test_a_seed(seed: int) -> None:
 
 
 def test_the_seeds_are_of_all_kinds() -> None:
-    settings = [Setting.draw(random.Random(f"story {seed}")) for seed in range(200)]
+    settings = [Setting.of(seed) for seed in range(200)]
     conducts = {one for setting in settings for one in setting.conducts}
     assert conducts == {"honest", *(one.name for one in HOSTILE)}
     assert {len(setting.conducts) for setting in settings} == {1, 2, 3}

@@ -328,9 +328,12 @@ class Entrance:
         welcome = self._welcomes.get(caller.view.ref)
         if welcome is not None:
             return welcome.answer if now >= welcome.not_before else None
-        if caller.refused is not None:
-            return RefusedAnswer(caller.refused)
         claim = caller.knock.claim
+        if caller.refused is not None:
+            # Who was removed while it was away sees by which ballots, and that they are valid.
+            early = now - caller.since < CATCH_UP_S
+            way = self._way(claim) if claim is not None and early else None
+            return way or RefusedAnswer(caller.refused)
         if claim is not None:
             return self._answer_to_claim(caller, claim, now) if self._is_turn(caller, now) else None
         if not self._is_turn(caller, now):
@@ -348,6 +351,9 @@ class Entrance:
             # Whoever is on our side claims a leaf of the other's, and hears that from there.
             ours = claim.must or not self.epochs.knows(claim.side.authenticator)
             return LeafAnswer(entry.leaf_hash, self._side(now)) if ours else None
+        return self._way(claim)
+
+    def _way(self, claim: Claim) -> CatchUpAnswer | None:
         way = self.laggards.way_from(claim.side.authenticator)
         return CatchUpAnswer(tuple(one.encode() for one in way)) if way else None
 
