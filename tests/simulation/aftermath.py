@@ -116,9 +116,20 @@ class Aftermath:
         seats = {view.seat for view in staying[0].meeting.roster(now)}
         if missing := {one.meeting.seat for one in staying} - seats:
             return f"{len(missing)} have no seat"
-        if kept := seats & self.gone():
+        if kept := {
+            one for one in seats & self.gone() if not self._left_elsewhere(one, staying[0])
+        }:
             return f"{len(kept)} seats of those who were told that they are out"
         return ""
+
+    def _left_elsewhere(self, seat: bytes, member: Member) -> bool:
+        """Whether all who settled its farewell, and told it so, did that apart from the others, and
+        were removed by them: nobody is left who could repeat it."""
+        inside = member.meeting._inside
+        assert inside is not None
+        now = inside.epochs.current.authenticator
+        heard = {one.child for one in self.watch.settled if seat in one.verdict.left}
+        return bool(heard) and not any(one == now or self.watch.follows(now, one) for one in heard)
 
     def _open_candidates(self, inside: Inside) -> list[Candidate]:
         """Commits that may still count. Those of an insider that nobody names (two on one parent,
@@ -136,6 +147,8 @@ class Aftermath:
         for one in [one for one in self.world.members if self._lost_with_its_branch(one)]:
             self.invariants.conditions["let in by a side that lost"] += 1
             self.world.kill(one)  # it was told to be invited anew, and knocks no more
+        for one in [one for one in self.world.members if self._removed_insider(one)]:
+            self.world.kill(one)  # it knocks, and is answered as slowly as anybody
         if not staying:
             return
         for one in staying:
@@ -184,10 +197,15 @@ class Aftermath:
         return joined is not None and joined <= said.at
 
     def _check_quiet(self, staying: list[Member]) -> None:
-        world = self.world
+        world, electing = self.world, self.facts.electing
+        removals = len(electing.removed) if electing else 0
         before = {one.name: (one.meeting.epoch, one.sent) for one in staying}
         world.run(QUIET_FOR_S)
         self.invariants.check()
+        if electing and len(electing.removed) > removals:
+            # A motion by a clock that is ahead opened only now.
+            self._check_quiet(self.staying())
+            return
         for one in staying:
             inside = one.meeting._inside
             assert inside is not None

@@ -14,12 +14,13 @@ from folkmoot import mls
 from folkmoot.cells import council
 from folkmoot.meeting import events
 from folkmoot.meeting.epoch_state import EpochState
-from folkmoot.meeting.epochs import PARENT_KEPT_S, TICK_AHEAD_S
+from folkmoot.meeting.epochs import PARENT_KEPT_S
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.presence import AWAY_AFTER_S
 from folkmoot.meeting.records import Content
 from folkmoot.meeting.save import Saved
 from folkmoot.meeting.secrets import STEPS_AHEAD_MAX, step
+from folkmoot.meeting.ticks import TICK_AHEAD_S
 from folkmoot.wire import codec
 from simulation.electing import Electing
 from simulation.meeting_world import WALL_S, Member, World

@@ -22,7 +22,7 @@ from folkmoot.governance.evidence import (
 )
 from folkmoot.governance.judge import Change, RosterEntry, Verdict
 from folkmoot.governance.refusals import Refusal, Rule
-from folkmoot.meeting import epochs
+from folkmoot.meeting import epochs, ticks
 from folkmoot.meeting.chat import ChatBook
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.media import MediaPlane
@@ -251,7 +251,7 @@ def _half_is_enough(patches: Patches) -> None:
 
 
 def _commits_from_the_future(patches: Patches) -> None:
-    patches.set(epochs, "TICK_AHEAD_S", 1 << 40)
+    patches.set(ticks, "TICK_AHEAD_S", 1 << 40)
 
 
 def _no_repeats(patches: Patches) -> None:

@@ -250,7 +250,7 @@ BEHIND_S = 10  # in place of 45: so that the test need not wait for so long
 
 
 def test_everybody_refuses_what_was_not_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("folkmoot.meeting.epochs.TICK_BEHIND_S", BEHIND_S)
+    monkeypatch.setattr("folkmoot.meeting.ticks.TICK_BEHIND_S", BEHIND_S)
     scene = Scene(451)
     for attack, why in CIRCLE_ATTACKS:
         scene.refused_by_all(attack, why)

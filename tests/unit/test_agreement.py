@@ -214,6 +214,22 @@ def test_what_others_settled_and_never_came_is_lacking() -> None:
     assert one.lacking is None
 
 
+def test_a_third_commit_of_one_committer_counts_where_the_others_settled_it() -> None:
+    """They may have seen the third first; we saw two, which are void, and must not stay behind."""
+    one = machine(A, (A, B, C, D))
+    for child in (X, Y):
+        assert one.add_candidate(child, B, 0.0)
+    assert not one.add_candidate(Z, B, 0.1)
+    for seat in (B, C):
+        one.moved(seat, Z, 0.2)
+    assert not one.add_candidate(Z, B, 0.2)  # two of four may lie
+    one.moved(D, Z, 0.3)
+    assert actions(one) == []
+    assert one.lacking == Z
+    assert one.add_candidate(Z, B, 0.4)
+    assert actions(one)[-1] == Settled(Z)
+
+
 def test_who_is_locked_names_nothing_else_in_later_rounds() -> None:
     one = machine(A)
     one.add_candidate(X, B, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from folkmoot.governance.evidence import ADMISSION_S, EVIDENCES_MAX
-from folkmoot.meeting import deciding, entrance, epochs, motions, records, secrets
+from folkmoot.meeting import deciding, entrance, motions, records, secrets, ticks
 from folkmoot.meeting.rooms import COUNCIL
 from folkmoot.wire.labels import Derive, Sign
 
@@ -34,7 +34,7 @@ def test_the_rules_of_votes_are_those_of_the_code() -> None:
         f"{motions.EARLY_MAX} records of votes that wait",
         f"at its opening (give or take {motions.CLOCK_S} s of clocks)",
         f"when its end is {motions.DECIDE_AFTER_S} s ago",
-        f"clock it is more than {epochs.TICK_BEHIND_S} s behind",
+        f"clock it is more than {ticks.TICK_BEHIND_S} s behind",
         f"hears nobody in its epoch for {deciding.REMOVED_WAIT_S:.0f} s",
         f"kept for {entrance.DOOR_KEPT_S / 60:.0f} minutes",
     ):

@@ -164,7 +164,8 @@ class Agreement:
             return True
         if len(child) != AUTHENTICATOR_BYTES:
             return False
-        if not self._candidates.add(child, committer, now, timely):
+        settled = child == self._lacking
+        if not self._candidates.add(child, committer, now, timely=timely, settled=settled):
             return False
         self._begin(now)
         return True

@@ -1,7 +1,8 @@
 """The commits on one parent that were found correct and allowed, and which of them may be named.
 
 At most 8 are kept, two of one committer at most: the second shows that both are void, and a third
-would show nothing more.
+would show nothing more. Members may see another two of three, though, and settle the third before
+they know: what the others settled is kept besides.
 """
 
 from __future__ import annotations
@@ -42,11 +43,17 @@ class Candidates:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._kept)
 
-    def add(self, child: bytes, committer: bytes, now: float, timely: bool = True) -> bool:
+    def add(
+        self, child: bytes, committer: bytes, now: float, *, timely: bool, settled: bool
+    ) -> bool:
         """Keeps one more; False when it must not be kept. One that is not `timely` uses its
-        committer's turn up and is not named by us, but followed if the others lock it."""
+        committer's turn up and is not named by us, but followed if the others lock it. There is
+        always room for what the others `settled`."""
         if committer not in self._presence.electors:
             return False
+        if settled:
+            self._kept[child] = Candidate(committer, now)
+            return True
         siblings = [one for one in self._kept.values() if one.committer == committer]
         if len(siblings) > 1 or not self._make_place():
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from folkmoot.meeting.steps import Candidate
 
@@ -33,3 +33,17 @@ def descends(candidates: Mapping[bytes, Candidate], candidate: Candidate, ancest
             return False
         candidate = following
     return False
+
+
+def longest_branch(
+    candidates: Mapping[bytes, Candidate], current: bytes, spared: Callable[[bytes], bool]
+) -> tuple[bytes | None, bytes] | None:
+    """Of the branches, without the candidates that are `spared`: the first step of the longest and
+    the newest commit in it, which has nothing behind it, as what follows comes after what it
+    follows. None where all are spared."""
+    branches: dict[bytes | None, list[bytes]] = {}
+    for one in candidates:
+        if not spared(one):
+            branches.setdefault(first_step(candidates, current, one), []).append(one)
+    longest = max(branches, key=lambda first: len(branches[first]), default=None)
+    return None if longest is None else (longest, branches[longest][-1])

@@ -16,7 +16,7 @@ from folkmoot.agreement import Agreement, CommitNow, Naming, SendNaming, Settled
 from folkmoot.governance.charter import Charter
 from folkmoot.governance.judge import Verdict, judge
 from folkmoot.governance.refusals import Refusal
-from folkmoot.meeting.branches import CHAIN_MAX, descends, first_step
+from folkmoot.meeting.branches import CHAIN_MAX, descends, first_step, longest_branch
 from folkmoot.meeting.epoch_state import EpochState, change_of
 from folkmoot.meeting.motions import Decision
 from folkmoot.meeting.orphans import Orphans
@@ -32,16 +32,10 @@ from folkmoot.meeting.steps import (
     Removed,
     Step,
 )
+from folkmoot.meeting.ticks import is_timely
 from folkmoot.wire.codec import DecodeError
 
 PARENT_KEPT_S = 10.0
-# Of a commit before our own clock, for us to name it. Not 5 s, as first designed: computers that
-# nobody looks after are often half a minute off, and two such people could let nobody in. Less than
-# an admission holds, so that a commit this far ahead voids none that is made after it.
-TICK_AHEAD_S = 45
-# Of a commit by certificate behind our clock: else one who kept a certificate that came too late
-# could use it as long as nobody commits anything, by an old date. Others that are late harm nobody.
-TICK_BEHIND_S = 45
 PARENTS_MAX = 8
 CANDIDATES_MAX = 8  # of one parent
 UNHEARD_S = 60.0
@@ -275,33 +269,24 @@ class Epochs:
         one member can make it as long as it likes."""
         if len(self._candidates) < CHAIN_MAX:
             return True
-        branches: dict[bytes | None, list[bytes]] = {}
-        for one in self._candidates:
-            if not self._agreement.chooses(one):
-                branches.setdefault(self._first_step_to(one), []).append(one)
-        longest = max(branches, key=lambda first: len(branches[first]), default=None)
-        if longest is None:
+        found = longest_branch(
+            self._candidates, self.current.authenticator, spared=self._agreement.chooses
+        )
+        if found is None:
             return False
-        if parent is not self.current and self._first_step_to(parent.authenticator) == longest:
+        first, newest = found
+        if parent is not self.current and self._first_step_to(parent.authenticator) == first:
             return False
-        # The newest has nothing behind it: what follows comes after what it follows.
-        del self._candidates[branches[longest][-1]]
+        del self._candidates[newest]
         return True
 
     def _is_timely(
         self, verdict: Verdict, committer: bytes, parent: EpochState, now: float
     ) -> bool:
-        """Whether we name a commit of this tick. Ticks never fall, and an admission holds for a
-        while only: one commit from far ahead would keep everybody out for ever. An old one harms
-        nobody, and may only have come late, unless it dates a certificate back; nor does one that
-        goes no further than its parent: if that was settled in spite of all, everything that
-        follows is as far ahead."""
-        wall_s = self._wall_s(now)
+        """Whether we name a commit of this tick: our own always."""
         if committer == self.seat:
             return True
-        if verdict.carried is not None and verdict.tick < wall_s - TICK_BEHIND_S:
-            return False
-        return verdict.tick <= max(wall_s + TICK_AHEAD_S, parent.secrets.tick)
+        return is_timely(verdict, parent.secrets.tick, self._wall_s(now))
 
     def _refuse(self, committer: bytes | None, why: str) -> None:
         self._steps.append(CommitRefused(committer, why))
@@ -321,6 +306,8 @@ class Epochs:
     def _advance(self, now: float) -> None:
         for _ in range(ADVANCES_MAX):
             action = self._agreement.next_action()
+            if action is None and self._choose_lacking(now):
+                continue
             if action is None:
                 return
             if isinstance(action, SendNaming):
@@ -330,6 +317,15 @@ class Epochs:
             else:
                 assert isinstance(action, CommitNow)
                 self._commit_wanted = True
+
+    def _choose_lacking(self, now: float) -> bool:
+        """Whether the others settled a commit that we hold, and did not choose among as its
+        committer had made two others: then it counts for us too."""
+        lacking = self._agreement.lacking
+        if lacking is None or self._agreement.chooses(lacking):
+            return False
+        held = self._candidates.get(lacking)
+        return held is not None and self._agreement.add_candidate(lacking, held.committer, now)
 
     @property
     def commit_wanted(self) -> bool:

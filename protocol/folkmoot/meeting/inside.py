@@ -130,9 +130,8 @@ class Inside(Deciding):
         self._last_lock = b""
         for seat in step.verdict.left:
             self._tell_out(seat, "left", names, marks)
-        removed = step.verdict.removed
-        if removed is not None:
-            self._tell_out(removed, "removed", names, marks)
+        if step.verdict.removed is not None:
+            self._tell_out(step.verdict.removed, "removed", names, marks)
         if step.verdict.carried is not None:
             self.motions.carried_out(step.verdict.carried)
         self.context.tell(EpochChanged(step.after.group.epoch, step.after.authenticator))
