@@ -17,7 +17,7 @@ from simulation.mutants import MUTANTS, Mutant, catch
 from simulation.relay_conduct import HOSTILE
 from simulation.story import Setting, run_seed
 
-SEEDS = int(os.environ.get("FOLKMOOT_SEEDS", "200"))
+SEEDS = int(os.environ.get("FOLKMOOT_SEEDS", "300"))
 ROOT = Path(__file__).parents[2]
 REPLAYED = 2  # a seed with two hostile relays
 CATCH_SEEDS_MAX = 40  # where the seed that is known to notice does so no more
