@@ -41,7 +41,7 @@ class Scenario:
         draw = random.Random(seed)
         members = draw.choice((2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 12))
         if faults is None:
-            kinds = ("crash", "equivocate", "complain", "absent", "offline", "leave", "late")
+            kinds = ("crash", "equivocate", "absent", "offline", "leave", "late")
             faults = tuple(kind for kind in kinds if draw.random() < 0.2)
         return cls(
             seed,
@@ -154,9 +154,6 @@ class World:
                 member.side = member.born_side = draw.randint(0, 1)
             self.healed_at = draw.uniform(1.0, 8.0)
             self.at(self.healed_at, self._heal)
-        if "complain" in scenario.faults:
-            complainer = draw.choice(alive)
-            self.at(draw.uniform(0.2, 2.0), partial(self._complain, complainer))
         if "leave" in scenario.faults and len(alive) > 2:
             leaver = draw.choice(alive)
             self.at(draw.uniform(0, 1.0), partial(self._leave, leaver))
@@ -181,17 +178,6 @@ class World:
         member.wants = True
         member.machine.want_commit(self._local(member))
         self._pump(member)
-
-    def _complain(self, member: Member) -> None:
-        if not member.known or not member.alive:
-            return
-        child = next(iter(member.known))
-
-        def arrive(to: Member) -> None:
-            to.machine.set_aside(child, member.seat, self._local(to))
-
-        for other in self.everybody():
-            self._send(member, other, arrive)
 
     def _leave(self, leaver: Member) -> None:
         leaver.alive = False

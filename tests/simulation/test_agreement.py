@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from folkmoot.agreement import Agreement, Naming, agreement, candidates, presence, tally, votes
+from folkmoot.agreement import Agreement, Naming, agreement, presence, tally, votes
 from simulation.agreement_schedule import Schedule, off_the_clock
 from simulation.agreement_world import Factory, Result, Scenario, simulate
 
@@ -25,7 +25,6 @@ KINDS: dict[str, tuple[str, ...] | None] = {
     "the committer says two things": ("equivocate",),
     "a third, less one, lie in namings": ("two-faced", "together"),
     "one loses its links": ("offline", "together"),
-    "a false complaint": ("complain", "together"),
     "slow, and several commit": ("slow", "together"),
     "slow, and some lie": ("slow", "two-faced", "together"),
     "a partition": ("partition", "together"),
@@ -84,7 +83,7 @@ def locks_are_forgotten(patch: pytest.MonkeyPatch) -> Factory:
     class Mutant(Agreement):
         def _choose(self, present: frozenset[bytes], now: float) -> bytes | None:
             self._lock = None
-            return self._candidates.most_named(self._round, present)
+            return self._candidates.most_named(present)
 
     return Mutant
 
@@ -98,7 +97,7 @@ def names_twice_in_a_round(patch: pytest.MonkeyPatch) -> Factory:
     class Mutant(Agreement):
         def _name_something(self, present: frozenset[bytes], now: float) -> None:
             said = self._tally.said(self._own, self._round)
-            child = self._candidates.in_turn(0, present, now)
+            child = self._candidates.in_turn(present, now)
             if child is not None and (said is None or said.child != child):
                 self._say(Naming(self.parent, self._round, child, False))
 
@@ -115,7 +114,7 @@ def locks_in_rounds_it_has_left(patch: pytest.MonkeyPatch) -> Factory:
             super()._take_lock(child, number)
 
         def _choose(self, present: frozenset[bytes], now: float) -> bytes | None:
-            return self._candidates.most_named(self._round, present)
+            return self._candidates.most_named(present)
 
     return Mutant
 
@@ -146,11 +145,6 @@ def rounds_do_not_end(patch: pytest.MonkeyPatch) -> Factory:
     return Agreement
 
 
-def a_complaint_blocks_for_ever(patch: pytest.MonkeyPatch) -> Factory:
-    patch.setattr(candidates, "ASIDE_ROUNDS", 10**6)
-    return Agreement
-
-
 def locks_never_yield(patch: pytest.MonkeyPatch) -> Factory:
     patch.setattr(agreement, "STALE_ROUNDS", 10**6)
     patch.setattr(votes.Votes, "claimed", lambda self, number, present: [])
@@ -175,7 +169,6 @@ UNFIT: list[tuple[Mutant, tuple[str, ...]]] = [
     (silence_is_absence, ()),
     (no_benefit_of_the_doubt, ()),
     (rounds_do_not_end, ("crash",)),
-    (a_complaint_blocks_for_ever, ("complain", "late")),
     (locks_never_yield, ("partition", "together")),
     (forks_are_left_alone, ("partition", "together")),
 ]

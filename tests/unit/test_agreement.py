@@ -336,41 +336,6 @@ def test_void_candidates_make_room() -> None:
     assert one.add_candidate(X, electors[5], 0.0)
 
 
-def test_a_complaint_delays_once_and_never_blocks() -> None:
-    one = machine(B)
-    one.want_commit(0.0)
-    one.add_candidate(X, A, 0.0)
-    one.set_aside(X, C, 0.0)
-    assert names(one) == [says(X)]  # it was named before the complaint came, and that is final
-    assert one.round == 1
-    found = pass_time(one, 1.0, (A, C, D))
-    assert CommitNow() in found
-    one.add_candidate(Y, B, 1.0)
-    one.set_aside(Y, D, 1.0)  # the second complaint counts for nothing
-    found = pass_time(one, 3.0, (A, C, D))
-    assert SendNaming(says(Y, 1)) in found
-
-
-def test_what_is_complained_of_first_is_not_named() -> None:
-    one = machine(B)
-    one.set_aside(X, C, 0.0)
-    one.add_candidate(X, A, 0.0)
-    found = [one.naming for one in pass_time(one, 2.0, (A, C, D)) if isinstance(one, SendNaming)]
-    assert set(found) == {says(None)}
-
-
-def test_a_complaint_of_a_guest_or_of_who_is_locked_changes_nothing() -> None:
-    one = machine(B)
-    one.add_candidate(X, A, 0.0)
-    one.set_aside(X, b"guest".ljust(16), 0.0)
-    assert names(one) == [says(X)]
-    for seat in (A, C):
-        one.receive_naming(seat, says(X), 0.1)
-    one.set_aside(X, D, 0.2)
-    assert names(one) == [says(X, locked=True)]
-    assert one.round == 0
-
-
 # -- what must not matter
 
 

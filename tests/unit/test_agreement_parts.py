@@ -110,7 +110,6 @@ STEPS = st.one_of(
     st.tuples(st.just("naming"), SEATS, NAMINGS),
     st.tuples(st.just("moved"), SEATS, CHILDREN),
     st.tuples(st.just("candidate"), SEATS, CHILDREN),
-    st.tuples(st.just("aside"), SEATS, CHILDREN),
     st.tuples(st.just("leave"), SEATS),
     st.tuples(st.just("want")),
     st.tuples(st.just("nothing")),
@@ -143,8 +142,6 @@ def test_whatever_happens_the_machine_keeps_its_word(steps: list[tuple]) -> None
             one.receive_naming(rest[0], rest[1], now)
         elif kind == "moved":
             one.moved(rest[0], rest[1], now)
-        elif kind == "aside":
-            one.set_aside(rest[1], rest[0], now)
         elif kind == "leave":
             one.leave(rest[0])
         elif kind == "want":

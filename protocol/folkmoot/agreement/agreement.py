@@ -36,8 +36,14 @@ longer, so that slow networks fit in one. Who sees more than (n-1)/3 in later ro
 Namings are said again until settled, those of the last rounds too, so that locks become known
 whatever was lost.
 
-Two commits of one committer are both void, unless a quorum had named one already. A complaint sets
-one candidate aside, for three rounds, once: it delays and can never block.
+Two commits of one committer are both void, unless a quorum had named one already.
+
+**Why nobody complains.** The design let who cannot process a commit (its update path is bent for
+some) set it aside. By the time a complaint is heard the others have named the candidate: where they
+are enough they are locked on it, and where not enough can process it, it settles no more than
+without complaints, and the next in turn commits within a round. So a complaint would gain nothing
+but a way to delay everybody at will. Who was locked out of what settled is given a fresh leaf at
+the door within seconds, and is heard meanwhile (`meeting.epochs`, `locked_out`).
 """
 
 from __future__ import annotations
@@ -193,19 +199,6 @@ class Agreement:
             self._begin(now)
             self._touch(now)
 
-    def set_aside(self, child: bytes, by: bytes, now: float) -> None:
-        """The elector in `by` complains that it cannot process `child`. The first complaint on this
-        parent counts; what we are locked on stays."""
-        self._touch(now)
-        if by not in self._presence.electors:
-            return
-        self._follow()  # what was locked before the complaint stays
-        counts = self._candidates.set_aside(child, self._round, now)
-        if counts and (self._lock is None or self._lock.child != child):
-            self._name(None)
-            self._enter(self._round + 1, now)
-            self._touch(now)
-
     def handle_timer(self, now: float) -> None:
         """Time passed."""
         self._touch(now)
@@ -243,8 +236,8 @@ class Agreement:
 
     @property
     def lacking(self) -> bytes | None:
-        """A child that the others settled and that was never added here: ask for it, or complain
-        and be readmitted."""
+        """A child that the others settled and that was never added here: ask for it, or be
+        readmitted."""
         return self._lacking
 
     @property
@@ -352,7 +345,7 @@ class Agreement:
     def _round_over(self, present: frozenset[bytes], now: float) -> bool:
         if self._entered_at is None or self._round >= ROUND_MAX:
             return False
-        if not (self._lock or self._candidates.hopeful() or self._tally.names(self._round)):
+        if not (self._lock or self._candidates.any_viable() or self._tally.names(self._round)):
             return False  # there is nothing that anybody could name, in this round or a later one
         if now >= self._entered_at + self._round_s():
             return True
@@ -411,18 +404,14 @@ class Agreement:
         if known:
             return known[0][1]
         if self._round == 0:
-            return self._candidates.in_turn(0, present, now)
+            return self._candidates.in_turn(present, now)
         assert self._entered_at is not None
         leader = self._presence.turn_holder(self._round, present)
         said = None if leader is None else self._tally.said(leader, self._round)
-        if (
-            said is not None
-            and said.child is not None
-            and self._candidates.viable(said.child, self._round)
-        ):
+        if said is not None and said.child is not None and self._candidates.viable(said.child):
             return said.child
         if leader == self._own or now >= self._entered_at + RANK_S:
-            return self._candidates.most_named(self._round, present)
+            return self._candidates.most_named(present)
         return None
 
     def _ask_for_commit(self, present: frozenset[bytes], now: float) -> None:
@@ -430,7 +419,7 @@ class Agreement:
         if self._pending_since is None or since is None or self._lock is not None:
             return
         committed = self._candidates.committers()
-        if self._own in committed or self._candidates.any_viable(self._round):
+        if self._own in committed or self._candidates.any_viable():
             return
         if self._asked_at is not None and now < self._asked_at + ASK_AGAIN_S:
             return

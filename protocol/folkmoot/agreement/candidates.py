@@ -14,7 +14,6 @@ from folkmoot.agreement.presence import Presence
 from folkmoot.agreement.tally import Tally
 
 CANDIDATES_MAX = 8
-ASIDE_ROUNDS = 3  # so long a complaint keeps a candidate from being named: it delays, never blocks
 RANK_S = 0.7  # longer than a commit takes to reach everybody, or two commit at the same time
 
 
@@ -34,7 +33,6 @@ class Candidates:
         self._tally = tally
         self._kept: dict[bytes, Candidate] = {}
         self._void: set[bytes] = set()  # committers of two, or of one out of time
-        self._aside: tuple[bytes, int] | None = None  # the candidate, and the round it was in
         self.turns_from: float | None = None  # ranks count from here: None, from each one's arrival
 
     def __contains__(self, child: bytes) -> bool:
@@ -77,48 +75,31 @@ class Candidates:
                 return True
         return False
 
-    def set_aside(self, child: bytes, number: int, now: float) -> bool:
-        """Keeps `child` from being named from round `number` on for a while; only once."""
-        if self._aside is not None:
-            return False
-        self._aside = (child, number)
-        if child in self._kept:
-            self.turns_from = now
-        return True
-
-    def viable(self, child: bytes, number: int) -> bool:
-        """Whether `child` may be named in round `number` by who is not locked."""
+    def viable(self, child: bytes) -> bool:
+        """Whether `child` may be named by who is not locked."""
         candidate = self._kept.get(child)
-        if candidate is None or candidate.committer in self._void:
-            return False
-        if self._aside is None or self._aside[0] != child:
-            return True
-        return number >= self._aside[1] + ASIDE_ROUNDS
+        return candidate is not None and candidate.committer not in self._void
 
-    def any_viable(self, number: int) -> bool:
-        """Whether there is anything to name in round `number`."""
-        return any(self.viable(child, number) for child in self._kept)
-
-    def hopeful(self) -> bool:
-        """Whether there is anything to name in this round or a later one."""
-        return any(one.committer not in self._void for one in self._kept.values())
+    def any_viable(self) -> bool:
+        """Whether there is anything to name."""
+        return any(self.viable(child) for child in self._kept)
 
     def committers(self) -> frozenset[bytes]:
         """Who used its turn on this parent already."""
         return frozenset(one.committer for one in self._kept.values()) | self._void
 
-    def in_turn(self, number: int, present: frozenset[bytes], now: float) -> bytes | None:
+    def in_turn(self, present: frozenset[bytes], now: float) -> bytes | None:
         """The candidate of the lowest rank whose time has come."""
         ready = []
         for child, candidate in self._kept.items():
-            if self.viable(child, number):
+            if self.viable(child):
                 rank = self._presence.rank(candidate.committer, present)
                 since = candidate.at if self.turns_from is None else self.turns_from
                 if now >= since + rank * RANK_S:
                     ready.append((rank, child))
         return min(ready)[1] if ready else None
 
-    def most_named(self, number: int, present: frozenset[bytes]) -> bytes | None:
+    def most_named(self, present: frozenset[bytes]) -> bytes | None:
         """The candidate that most named last, then the one of the lowest rank."""
         votes: dict[bytes | None, int] = {}
         for seat in present | self._tally.moved.keys():
@@ -128,6 +109,6 @@ class Candidates:
         viable = [
             (-votes.get(child, 0), self._presence.rank(candidate.committer, present), child)
             for child, candidate in self._kept.items()
-            if self.viable(child, number)
+            if self.viable(child)
         ]
         return min(viable)[2] if viable else None

@@ -18,6 +18,7 @@ from folkmoot.governance.judge import Verdict, judge
 from folkmoot.governance.refusals import Refusal
 from folkmoot.meeting.branches import CHAIN_MAX, descends, first_step, longest_branch
 from folkmoot.meeting.epoch_state import EpochState, change_of
+from folkmoot.meeting.locked_out import LockedOut
 from folkmoot.meeting.motions import Decision
 from folkmoot.meeting.orphans import Orphans
 from folkmoot.meeting.pending import Pending, Plan, Request
@@ -32,7 +33,7 @@ from folkmoot.meeting.steps import (
     Removed,
     Step,
 )
-from folkmoot.meeting.ticks import is_timely
+from folkmoot.meeting.ticks import EmptyCommits, is_timely
 from folkmoot.wire.codec import DecodeError
 
 PARENT_KEPT_S = 10.0
@@ -69,6 +70,8 @@ class Epochs:
         self._steps: list[Step] = []
         self._commit_wanted = False
         self._online = True
+        self.locked_out = LockedOut()
+        self._empty = EmptyCommits()
         self._agreement = self._new_agreement(now, {})
 
     def _new_agreement(self, now: float, heard: Mapping[bytes, float]) -> Agreement:
@@ -80,6 +83,12 @@ class Epochs:
             parent=self.current.authenticator,
             now=now,
         )
+
+    def _restart_agreement(self, now: float, unheard: Mapping[bytes, float]) -> None:
+        """A machine for what follows the epoch that we are in now."""
+        self._agreement = self._new_agreement(now, {**self._agreement.heard, **unheard})
+        self._agreement.set_online(self._online, now)
+        self.locked_out = LockedOut()
 
     # -- looking
 
@@ -192,6 +201,7 @@ class Epochs:
         self.wanted(now)
         self._agreement.handle_timer(now)
         self._advance(now)
+        self.locked_out.look(self.others_moved, now)
 
     def next_timer(self) -> float | None:
         times = [one.drop_at for one in self.kept]
@@ -208,6 +218,8 @@ class Epochs:
         try:
             staged = parent.group.stage(handshake.message)
         except mls.MlsError as error:
+            if parent is self.current:
+                self.locked_out.could_not_process()
             self._refuse(None, f"a commit that is not valid: {error}")
             return
         change = change_of(staged)
@@ -269,9 +281,8 @@ class Epochs:
         one member can make it as long as it likes."""
         if len(self._candidates) < CHAIN_MAX:
             return True
-        found = longest_branch(
-            self._candidates, self.current.authenticator, spared=self._agreement.chooses
-        )
+        current, chosen = self.current.authenticator, self._agreement.chooses
+        found = longest_branch(self._candidates, current, spared=chosen)
         if found is None:
             return False
         first, newest = found
@@ -283,10 +294,11 @@ class Epochs:
     def _is_timely(
         self, verdict: Verdict, committer: bytes, parent: EpochState, now: float
     ) -> bool:
-        """Whether we name a commit of this tick: our own always."""
+        """Whether we name this commit: our own always."""
         if committer == self.seat:
             return True
-        return is_timely(verdict, parent.secrets.tick, self._wall_s(now))
+        timely = is_timely(verdict, parent.secrets.tick, self._wall_s(now))
+        return timely and self._empty.allows(verdict, committer)
 
     def _refuse(self, committer: bytes | None, why: str) -> None:
         self._steps.append(CommitRefused(committer, why))
@@ -306,11 +318,10 @@ class Epochs:
     def _advance(self, now: float) -> None:
         for _ in range(ADVANCES_MAX):
             action = self._agreement.next_action()
-            if action is None and self._choose_lacking(now):
-                continue
             if action is None:
-                return
-            if isinstance(action, SendNaming):
+                if not self._choose_lacking(now):
+                    return
+            elif isinstance(action, SendNaming):
                 self._steps.append(action)
             elif isinstance(action, Settled):
                 self._settle(action.child, now)
@@ -396,10 +407,9 @@ class Epochs:
             if descends(self._candidates, other, child)
         }
         # Nobody waits for a newcomer that has not spoken yet.
-        unheard = now - UNHEARD_S
-        joined = dict.fromkeys((*candidate.verdict.joined, *candidate.verdict.readmitted), unheard)
-        self._agreement = self._new_agreement(now, {**self._agreement.heard, **joined})
-        self._agreement.set_online(self._online, now)
+        fresh = (*candidate.verdict.joined, *candidate.verdict.readmitted)
+        self._restart_agreement(now, dict.fromkeys(fresh, now - UNHEARD_S))
+        self._empty.settled(candidate.verdict, candidate.committer, after.roll.seats)
         self.pending.charter = after.terms.charter
         self.pending.done(candidate.requested)
         self.pending.gone(candidate.verdict.gone)
@@ -432,8 +442,7 @@ class Epochs:
         self.current = state
         self.seals = True
         self._candidates.clear()
-        self._agreement = self._new_agreement(now, self._agreement.heard)
-        self._agreement.set_online(self._online, now)
+        self._restart_agreement(now, {})
         self.pending.charter = state.terms.charter
         self.pending.prune(state, wall_s=self._wall_s(now), now=now)
         for handshake in self._orphans.take(state.authenticator):

@@ -187,8 +187,8 @@ class Inside(Deciding):
     @property
     def needs_leaf(self) -> bool:
         """Whether this is a saved state come back, in which nothing may be sealed, or the others
-        gave our seat a fresh leaf already and we have not got it."""
-        return not self.epochs.seals or self.evicted
+        gave our seat a fresh leaf that we have not got, or settled what we cannot process."""
+        return not self.epochs.seals or self.evicted or self.epochs.locked_out.sure
 
     def is_lost(self, now: float) -> bool:
         """Whether the others are in an epoch that we cannot reach by ourselves."""

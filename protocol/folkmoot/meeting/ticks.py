@@ -1,9 +1,13 @@
-"""Which commits are of our time: what a member does not name for its date alone (architecture §6).
+"""Which commits come at their time: what a member does not name for its date, or as its committer
+makes too many (architecture §6).
 
-Safety does not hang on it: the judge looks at a commit's tick and its evidence, never at a clock.
+Safety does not hang on it: the judge looks at a commit's tick and its evidence, never at a clock,
+and what the others settle is followed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from folkmoot.governance.judge import Verdict
 
@@ -14,6 +18,7 @@ TICK_AHEAD_S = 45
 # Of a commit by certificate behind our clock: else one who kept a certificate that came too late
 # could use it as long as nobody commits anything, by an old date. Others that are late harm nobody.
 TICK_BEHIND_S = 45
+EMPTY_EVERY_S = 600  # of one seat: fresh keys for oneself, which nobody needs more often
 
 
 def is_timely(verdict: Verdict, parent_tick: int, wall_s: int) -> bool:
@@ -27,3 +32,27 @@ def is_timely(verdict: Verdict, parent_tick: int, wall_s: int) -> bool:
     if verdict.carried is not None and verdict.tick < wall_s - TICK_BEHIND_S:
         return False
     return verdict.tick <= max(wall_s + TICK_AHEAD_S, parent_tick)
+
+
+class EmptyCommits:
+    """When each elector last made a commit that changes nothing but keys, as far as we saw: such a
+    one costs its maker nothing, and is work for everybody."""
+
+    def __init__(self) -> None:
+        self._ticks: dict[bytes, int] = {}
+
+    @staticmethod
+    def _is_empty(verdict: Verdict) -> bool:
+        return not (verdict.joined or verdict.left or verdict.readmitted or verdict.carried)
+
+    def allows(self, verdict: Verdict, committer: bytes) -> bool:
+        """Whether a commit by `committer` is named."""
+        last = self._ticks.get(committer)
+        early = last is not None and verdict.tick < last + EMPTY_EVERY_S
+        return not (early and self._is_empty(verdict))
+
+    def settled(self, verdict: Verdict, committer: bytes, electors: Collection[bytes]) -> None:
+        """Counts what settled; of electors alone, so that there are no more than those."""
+        if self._is_empty(verdict):
+            self._ticks[committer] = verdict.tick
+        self._ticks = {seat: tick for seat, tick in self._ticks.items() if seat in electors}

@@ -42,7 +42,6 @@ class Sign(enum.Enum):
     ROOM_PROOF = b"room proof"  # by the room's key: pin, room id, lane slot, direction, challenge
     BEACON = b"beacon"
     NAMING = b"naming"
-    COMPLAINT = b"complaint"
     FAREWELL = b"farewell"
     READMISSION = b"readmission"
     ADMISSION = b"admission"  # by a sponsor: reference of the newcomer's key package
