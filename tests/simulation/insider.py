@@ -14,7 +14,13 @@ from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 from folkmoot.cells.media import VOICE
 from folkmoot.cells.voice import VoicePacker
 from folkmoot.governance import Admission
-from folkmoot.governance.evidence import Farewell, make_farewell, make_readmission, make_sponsor
+from folkmoot.governance.evidence import (
+    TICK_MAX,
+    Farewell,
+    make_farewell,
+    make_readmission,
+    make_sponsor,
+)
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.records import RecordKind
 from simulation.hostile_member import Hostile
@@ -135,7 +141,7 @@ class Insider:
 
     def _from_the_future(self, victim: Member) -> bool:
         ahead = self.chance.choice((120, 3600, None))
-        self.hostile.commit(tick=2**32 - 1 if ahead is None else self.hostile.tick + ahead)
+        self.hostile.commit(tick=TICK_MAX if ahead is None else self.hostile.tick + ahead)
         return True
 
     def _speak_as(self, victim: Member) -> bool:

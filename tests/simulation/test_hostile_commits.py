@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from folkmoot import mls
 from folkmoot.governance.evidence import (
+    TICK_MAX,
     Certificate,
     CommitEvidence,
     Evidence,
@@ -304,10 +305,10 @@ def test_a_commit_from_the_future_does_not_shut_the_door(
     ahead_s: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ticks never fall and an admission is good for two minutes: after a commit of the last second
-    there is, nobody could be let in."""
+    there is, nobody could be let in. (Of a later one than that nobody can decode the evidence.)"""
     scene = Scene(monkeypatch)
     forged = scene.mallory.commit(
-        tick=2**32 - 1 if ahead_s is None else scene.mallory.tick + ahead_s
+        tick=TICK_MAX if ahead_s is None else scene.mallory.tick + ahead_s
     )
     scene.world.run(8)
     for one in scene.honest:
@@ -357,3 +358,33 @@ def test_a_farewell_is_for_one_leaf_and_a_readmission_for_one_time(
     world.run(4)
     speak(world, scene.ann, FRAMES * 0.02)
     scene.carries_on([*scene.honest, scene.mal])
+
+
+def test_an_admission_is_not_used_again_for_who_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is good for two minutes, and a seat that nobody is in stays for ever."""
+    scene = Scene(monkeypatch)
+    world, mallory = scene.world, scene.mallory
+    asked: list[Request] = []
+    receive = mallory.inside.epochs.ask
+
+    def ask(request: Request, now: float) -> str | None:
+        asked.append(request)
+        return receive(request, now)
+
+    monkeypatch.setattr(mallory.inside.epochs, "ask", ask)
+    eve = world.join("Eve", scene.ann.meeting.invite_text())
+    world.run_until(lambda: agreed([*scene.honest, scene.mal, eve]), 20)
+    seat = eve.meeting.seat
+    world.run(1)
+    world.do(eve, lambda m: m.leave(world.now))
+    here = [*scene.honest, scene.mal]
+    world.run_until(lambda: agreed(here) and all(one.of(events.MemberOut) for one in here), 20)
+    request = next(one for one in asked if one.evidence is not None)
+    assert request.evidence is not None
+    forged = mallory.commit([mls.Add(request.key_package)], [request.evidence])
+    mallory.publish(RecordKind.REQUEST, request.encode())
+    world.run(8)
+    for one in scene.honest:
+        assert one.meeting._inside is not None
+        assert one.meeting._inside.epochs.current.authenticator != forged.child
+        assert seat not in {view.seat for view in one.meeting.roster(world.now)}

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import pytest
 
-from folkmoot.governance import PRESETS, Admission, Charter
+from folkmoot.governance import PRESETS, Admission, Charter, Relay
 from folkmoot.governance.ballot import make_ballot
-from folkmoot.governance.evidence import CommitEvidence, make_sponsor
+from folkmoot.governance.evidence import (
+    TICK_MAX,
+    CommitEvidence,
+    decode_commit_evidence,
+    make_sponsor,
+)
 from folkmoot.governance.judge import Verdict, judge
 from folkmoot.governance.motion import MOTION_S, Motion, MotionKind, sign_motion
 from folkmoot.governance.refusals import Refusal, Rule
+from folkmoot.meeting import Meeting
 from folkmoot.meeting.deciding import NAMES_MAX, why_removed
 from folkmoot.meeting.epoch_state import change_of
 from folkmoot.meeting.motions import Decision
 from folkmoot.meeting.pending import Pending, Plan, Request
+from folkmoot.wire.address import RelayAddress
+from folkmoot.wire.codec import DecodeError
 from unit.meeting_parts import GROUP, TICK, People, seat_of
 
 CIRCLE = PRESETS["circle"]
@@ -147,3 +156,20 @@ def test_evidence_of_a_commit_is_read_back() -> None:
     data = table.plan().authenticated_data(WALL_S)
     assert CommitEvidence(WALL_S, table.plan().evidence).encode() == data
     assert len(data) < 700
+
+
+def test_a_clock_at_the_end_of_time_stops_nothing() -> None:
+    """What a clock far ahead, or an insider's commit, leads to: the latest tick that there is."""
+    meeting = Meeting.found(
+        name="Ada",
+        charter=CIRCLE,
+        relays=[Relay(RelayAddress("127.0.0.1", 4000, bytes(32)))],
+        now=0.0,
+        wall_s=float(1 << 33),
+        entropy=os.urandom,
+    )
+    assert meeting.move("amend", "unremovable", 1.0)
+    latest = CommitEvidence(TICK_MAX, ()).encode()
+    assert decode_commit_evidence(latest).tick == TICK_MAX
+    with pytest.raises(DecodeError):
+        decode_commit_evidence(CommitEvidence(TICK_MAX + 1, ()).encode())

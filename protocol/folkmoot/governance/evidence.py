@@ -20,6 +20,9 @@ EVIDENCE_VERSION = 1
 EVIDENCES_MAX = 1024  # a commit adds or removes no more members than this
 CERTIFICATE_BYTES_MAX = 1 << 16
 ADMISSION_S = 120  # an admission holds for no longer
+# The latest tick of a commit (in the year 2106): what lasts for a while from then on still has a
+# number of 32 bits.
+TICK_MAX = (1 << 32) - (1 << 17)
 
 
 class EvidenceKind(enum.IntEnum):
@@ -118,7 +121,8 @@ def read_evidence(reader: codec.Reader) -> Evidence:
 
 @dataclass(frozen=True, slots=True)
 class CommitEvidence:
-    """`tick`: wall clock of the committer in seconds, never below that of the parent's commit."""
+    """`tick`: wall clock of the committer in seconds, never below that of the parent's commit, at
+    most TICK_MAX."""
 
     tick: int
     evidence: tuple[Evidence, ...]
@@ -139,6 +143,8 @@ def decode_commit_evidence(data: bytes) -> CommitEvidence:
     if version != EVIDENCE_VERSION:
         raise codec.DecodeError(f"evidence of version {version}")
     tick = reader.u32()
+    if tick > TICK_MAX:
+        raise codec.DecodeError("a tick after all time")
     evidence = tuple(reader.vector(read_evidence, items_max=EVIDENCES_MAX))
     reader.finish()
     return CommitEvidence(tick, evidence)

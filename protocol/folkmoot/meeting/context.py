@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from folkmoot.governance import Relay
+from folkmoot.governance.evidence import TICK_MAX
 from folkmoot.meeting.events import Event, Outgoing, Save, SendCells
 from folkmoot.meeting.rooms import RoomTable, Wanted
 
@@ -46,7 +47,8 @@ class Context:
         return int((now + self.wall_offset_s) * 1000)
 
     def wall_s(self, now: float) -> int:
-        return int(now + self.wall_offset_s)
+        """As commits are dated: no clock, however wrong, gives a tick that no commit may have."""
+        return min(max(int(now + self.wall_offset_s), 0), TICK_MAX)
 
     def check_clock(self, tick: int, now: float) -> None:
         """`tick`: of the commit that let us in, made a moment ago by who is there. A computer whose

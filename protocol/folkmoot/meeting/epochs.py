@@ -297,6 +297,8 @@ class Epochs:
         """Whether we name this commit: our own always."""
         if committer == self.seat:
             return True
+        if any(seat in self.pending.left for seat in verdict.joined):
+            return False  # an admission used again: nobody would be there
         timely = is_timely(verdict, parent.secrets.tick, self._wall_s(now))
         return timely and self._empty.allows(verdict, committer)
 
@@ -330,8 +332,7 @@ class Epochs:
                 self._commit_wanted = True
 
     def _choose_lacking(self, now: float) -> bool:
-        """Whether the others settled a commit that we hold, and did not choose among as its
-        committer had made two others: then it counts for us too."""
+        """Whether the others settled a commit that we hold and did not choose among."""
         lacking = self._agreement.lacking
         if lacking is None or self._agreement.chooses(lacking):
             return False
@@ -344,8 +345,7 @@ class Epochs:
         return self._commit_wanted
 
     def commit(self, *, now: float, entropy: Entropy) -> None:
-        """Makes our candidate from what is pending; the turn passes if there is nothing left to
-        do."""
+        """Makes our candidate from what is pending, or passes the turn."""
         self._commit_wanted = False
         plan = self.pending.plan(self.current)
         if plan is None:
@@ -354,8 +354,7 @@ class Epochs:
         self._commit_plan(plan, now, entropy)
 
     def refresh(self, *, now: float, entropy: Entropy) -> None:
-        """A commit without proposals: how one who came back alone leaves the epoch of its saved
-        state."""
+        """A commit without proposals: how one who came back alone leaves its saved epoch."""
         self._commit_plan(Plan((), ()), now, entropy)
 
     def _commit_plan(self, plan: Plan, now: float, entropy: Entropy) -> None:
@@ -444,6 +443,7 @@ class Epochs:
         self._candidates.clear()
         self._restart_agreement(now, {})
         self.pending.charter = state.terms.charter
+        self.pending.came_back()
         self.pending.prune(state, wall_s=self._wall_s(now), now=now)
         for handshake in self._orphans.take(state.authenticator):
             self._stage(handshake, now)

@@ -59,10 +59,9 @@ class Meeting(Looking):
     ) -> Meeting:
         """Opens a meeting with ourselves in it; UsageError when the relays cannot carry one."""
         group_id, seat, key = entropy(GROUP_ID_BYTES), entropy(SEAT_BYTES), entropy(32)
-        state, _ = found_group(
-            group_id, seat, key, charter, relays, tick=int(wall_s), entropy=entropy
-        )
         context = make_context(group_id, seat, key, tuple(relays), now, wall_s, entropy)
+        tick = context.wall_s(now)
+        state, _ = found_group(group_id, seat, key, charter, relays, tick=tick, entropy=entropy)
         meeting = cls(context, clean_name(name))
         meeting._enter(state, inviter_key=None, now=now)
         return meeting

@@ -260,6 +260,16 @@ class Pending:
             for reference in [one.reference for one in self.adds.values() if one.seat == seat]:
                 del self.adds[reference]
 
+    def came_back(self) -> None:
+        """Those who asked to be let in while we were away were decided upon without us, and may
+        have left since; who let them in asks again if they still wait."""
+        self.adds = {
+            reference: one
+            for reference, one in self.adds.items()
+            if isinstance(one.request.evidence, Sponsor)
+            and one.request.evidence.seat == self.own_seat
+        }
+
     def prune(self, state: EpochState, *, wall_s: int, now: float) -> None:
         """Drops what the epoch of `state` has done already, what no longer holds, and what is too
         old."""
