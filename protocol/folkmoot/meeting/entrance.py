@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from folkmoot import mls
 from folkmoot.governance.charter import Admission
+from folkmoot.meeting.callers import ANSWER_EVERY_S, Caller, FormerDoor, Welcomed
 from folkmoot.meeting.context import Context, UsageError
 from folkmoot.meeting.door import (
     NO_SUCH_MEMBER,
@@ -47,7 +48,6 @@ from folkmoot.meeting.steps import Moved
 
 KNOCKS_MAX = 128
 KNOCK_SILENT_S = 10.0  # who knocks no more has gone
-ANSWER_EVERY_S = 2.0  # to one newcomer
 OTHERS_AFTER_S = 1.5  # a member's rank in the answering order, times this
 CATCH_UP_S = 6.0  # for the missed commits to be enough, before a fresh leaf is made
 RECENT_S = 10.0
@@ -62,41 +62,6 @@ DOORS_MAX = 2
 
 
 @dataclass(slots=True)
-class Caller:
-    """One who knocks, at which door."""
-
-    lane: DoorLane
-    id: str
-    knock: Knock
-    view: mls.KeyPackageView
-    work: int
-    since: float
-    heard_at: float
-    answered_at: float = -ANSWER_EVERY_S
-    admitted: bool = False
-    told: bool = False
-    refused: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Welcome:
-    """What the newcomers of one commit are answered, and from when by us."""
-
-    answer: WelcomeAnswer
-    not_before: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Former:
-    """A door from before somebody was removed. Who holds an invite to it is told that it is void;
-    members who were away meanwhile know no other, and are answered until `until`."""
-
-    lane: DoorLane
-    secrets: DoorSecrets
-    until: float
-
-
-@dataclass(slots=True)
 class Entrance:
     """One member's part of the door."""
 
@@ -108,11 +73,11 @@ class Entrance:
     now: float
     lane: DoorLane = field(init=False)
     bits: int = WORK_BITS_MIN
-    _former: list[_Former] = field(default_factory=list)
+    _former: list[FormerDoor] = field(default_factory=list)
     _callers: dict[str, Caller] = field(default_factory=dict)
     _same: dict[str, str] = field(default_factory=dict)  # a claim at another door: its caller
     _requests: list[Request] = field(default_factory=list)
-    _welcomes: dict[bytes, _Welcome] = field(default_factory=dict)  # by key package
+    _welcomes: dict[bytes, Welcomed] = field(default_factory=dict)  # by key package
     _bad: dict[bytes, None] = field(default_factory=dict)
     _recent: list[float] = field(default_factory=list)
     _notice_at: float = 0.0
@@ -136,7 +101,7 @@ class Entrance:
         """Somebody was removed: whoever waits outside needs another invite."""
         if secrets == self.secrets:
             return
-        former = _Former(self.lane, self.secrets, now + DOOR_KEPT_S)
+        former = FormerDoor(self.lane, self.secrets, now + DOOR_KEPT_S)
         self._former = [former, *self._former][:DOORS_MAX]
         self.secrets = secrets
         self.lane = DoorLane(self.context, secrets.secret, now)
@@ -422,7 +387,7 @@ class Entrance:
             for waiting in step.requested:
                 if len(self._welcomes) >= WELCOMES_MAX:
                     self._welcomes.pop(next(iter(self._welcomes)))
-                self._welcomes[waiting] = _Welcome(answer, not_before)
+                self._welcomes[waiting] = Welcomed(answer, not_before)
             for caller in list(self._callers.values()):
                 if caller.view.ref in step.requested:
                     self._untell(caller)
