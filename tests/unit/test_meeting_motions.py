@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from folkmoot.governance import PRESETS
 from folkmoot.governance.ballot import make_ballot
@@ -204,21 +206,63 @@ def test_the_first_answer_counts(desk: Desk) -> None:
 
 
 def test_one_open_yes_to_a_removal(desk: Desk) -> None:
-    first, second = desk.move(desk.motion()), desk.move(desk.motion(by="cy", whom="dee"))
+    first = desk.move(desk.motion())
+    second = desk.move(desk.motion(by="cy", whom="dee", opens=desk.wall_s + 1))
     desk.answer(first, "cy")
     desk.answer(second, "cy")
     (refused,) = desk.take(Refused)
     assert "one open yes" in refused.why
+    assert desk.motions.open[second].yes == []
     charter = PRESETS["unremovable"].encode()
     third = desk.move(desk.motion(kind=MotionKind.AMEND, subject=charter))
     desk.answer(third, "cy")
     assert desk.motions.open[third].yes == [seat_of("cy")]
-    # When the first is over, the elector is free.
+    # When the first is over, the elector is free, and what it said meanwhile counts.
+    desk.take(BallotCast)
     for by in ("ada", "dee"):
         desk.answer(first, by, False)
     desk.motions.handle_timer(desk.state, desk.wall_s)
-    desk.answer(second, "cy")
     assert desk.motions.open[second].yes == [seat_of("cy")]
+    assert BallotCast(second, seat_of("cy"), True) in desk.take(BallotCast)
+
+
+@given(st.permutations(range(12)))
+def test_all_who_have_the_same_records_count_the_same(order: list[int]) -> None:
+    """Three removals, of which nobody's no ends the first, in whatever order all that comes."""
+    desk = Desk()
+    moved = [
+        desk.motion(by=by, whom=whom, opens=desk.wall_s + later)
+        for by, whom, later in (("bob", "eve", 0), ("cy", "dee", 1), ("dee", "bob", 1))
+    ]
+    names = [one.hash(GROUP) for one in moved]
+    said = [
+        (0, "cy", True), (0, "ada", True), (0, "dee", False), (0, "bob", False),
+        (1, "cy", True), (1, "ada", True), (1, "bob", True),
+        (2, "cy", True), (2, "eve", True),
+    ]  # fmt: skip
+    for place in order:
+        if place < len(moved):
+            desk.move(moved[place])
+        else:
+            motion, by, yes = said[place - len(moved)]
+            desk.answer(names[motion], by, yes)
+        desk.motions.handle_timer(desk.state, desk.wall_s)
+    assert names[0] not in desk.motions.open
+    counted = {name: set(one.yes) for name, one in desk.motions.open.items()}
+    free = {seat_of("eve")} | ({seat_of("cy")} if names[2] < names[1] else set())
+    assert counted[names[2]] == free
+    assert counted[names[1]] == {seat_of(by) for by in ("cy", "ada", "bob")} - free
+
+
+def test_one_motion_too_many_waits_for_another_to_end(desk: Desk) -> None:
+    """Its mover may know already that one is over; a flood is forgotten."""
+    names = [desk.move(desk.motion(opens=desk.wall_s + more)) for more in range(8)]
+    assert list(desk.motions.open) == names[:MOTIONS_OF_MEMBER_MAX]
+    for by in ("ada", "dee"):
+        desk.answer(names[0], by, False)
+    desk.motions.handle_timer(desk.state, desk.wall_s)
+    assert set(desk.motions.open) == {*names[1 : MOTIONS_OF_MEMBER_MAX + 1]}
+    assert len(desk.motions._early) == MOTIONS_OF_MEMBER_MAX - 1
 
 
 def test_who_has_no_vote_is_not_counted(desk: Desk) -> None:

@@ -7,6 +7,12 @@ answer and no other, one open yes to a removal from each, and it answers no moti
 electors than there were at its opening. Motions and ballots are logged records, so that all have
 them, whoever repeats them; what cannot be judged yet (another's epoch, a motion that comes after
 its ballots) waits.
+
+**One yes at a time.** Records come in any order, so who counts may not yet know that the motion of
+an earlier yes is over. Every yes is kept, therefore, and of an elector's yeses to removals that are
+open here that counts which opened first, of equal ones that with the lower hash; when that motion
+is over the next does. Likewise a motion waits that is one too many only because others are still
+open here. So all who have the same records count the same.
 """
 
 from __future__ import annotations
@@ -50,6 +56,13 @@ class OpenMotion:
     name: bytes
     opening: Roll
     ballots: dict[bytes, Ballot] = field(default_factory=dict)
+    bound: set[bytes] = field(default_factory=set)  # seats whose yes is another motion's for now
+    told: set[bytes] = field(default_factory=set)  # of whose answers we were told
+
+    @property
+    def counted(self) -> dict[bytes, Ballot]:
+        """The ballots that count."""
+        return {seat: one for seat, one in self.ballots.items() if seat not in self.bound}
 
     @property
     def motion(self) -> Motion:
@@ -57,7 +70,7 @@ class OpenMotion:
 
     @property
     def yes(self) -> list[bytes]:
-        return [seat for seat, ballot in self.ballots.items() if ballot.yes]
+        return [seat for seat, ballot in self.counted.items() if ballot.yes]
 
     def stands(self, state: EpochState) -> Standing | None:
         """How it stands in this epoch."""
@@ -106,6 +119,7 @@ class Motions:
         self._early: dict[tuple[bool, bytes], int] = {}
         self._rolls: dict[bytes, _Roll] = {}
         self._said: dict[tuple[bytes, str], int] = {}  # reasons, of whose, and when
+        self._closed = False  # a motion, since what waits was last looked at
 
     # -- the epoch changed
 
@@ -150,6 +164,21 @@ class Motions:
     def _close(self, name: bytes) -> None:
         self.open.pop(name, None)
         self._note_over(name)
+        self._closed = True
+        self._count()
+
+    def _count(self) -> None:
+        """Which yes of each elector counts."""
+        given: set[bytes] = set()
+        for one in sorted(self.open.values(), key=lambda one: (one.motion.opens, one.name)):
+            if one.motion.kind is MotionKind.REMOVE:
+                yes = {seat for seat, ballot in one.ballots.items() if ballot.yes}
+                one.bound = yes & given
+                given |= yes
+            for seat, ballot in one.counted.items():
+                if seat not in one.told:
+                    one.told.add(seat)
+                    self._tell(BallotCast(one.name, seat, ballot.yes))
 
     def _note_over(self, name: bytes) -> None:
         if len(self._over) >= KEPT_MAX:
@@ -181,11 +210,28 @@ class Motions:
             self._wait(True, body, motion.ends)
             return
         why = self._why_not(motion, known, state, wall_s)
-        if why is None:
+        too_many = self._too_many(motion.mover)
+        if why is None and too_many is None:
             self._take(OpenMotion(signed, name, known.roll), state, wall_s)
+            return
+        if why is None and self._waiting_of(motion.mover) < MOTIONS_OF_MEMBER_MAX:
+            self._wait(True, body, motion.ends)
         else:
             self._note_over(name)
-            self._refuse("motion", why, motion.mover, wall_s)
+        self._refuse("motion", why or too_many or "", motion.mover, wall_s)
+
+    def _too_many(self, mover: bytes) -> str | None:
+        """Why one more motion of this member has no place now, in a sentence."""
+        moved = sum(one.motion.mover == mover for one in self.open.values())
+        if moved >= MOTIONS_OF_MEMBER_MAX:
+            return f"One member has at most {MOTIONS_OF_MEMBER_MAX} motions open at a time."
+        if len(self.open) >= MOTIONS_MAX:
+            return f"There are {MOTIONS_MAX} motions open already."
+        return None
+
+    def _waiting_of(self, mover: bytes) -> int:
+        waiting = [body for is_motion, body in self._early if is_motion]
+        return sum(codec.decode(SignedMotion.read, one).motion.mover == mover for one in waiting)
 
     def _take(self, one: OpenMotion, state: EpochState, wall_s: int) -> None:
         self.open[one.name] = one
@@ -206,11 +252,6 @@ class Motions:
         until = wall_s if known.until is None else known.until
         if not known.since - CLOCK_S <= motion.opens <= until + CLOCK_S:
             return "A motion names other electors than there were at its opening."
-        moved = sum(one.motion.mover == motion.mover for one in self.open.values())
-        if moved >= MOTIONS_OF_MEMBER_MAX:
-            return f"One member has at most {MOTIONS_OF_MEMBER_MAX} motions open at a time."
-        if len(self.open) >= MOTIONS_MAX:
-            return f"There are {MOTIONS_MAX} motions open already."
         return why_impossible(motion, known.roll, state)
 
     def receive_ballot(self, body: bytes, state: EpochState, wall_s: int) -> None:
@@ -234,7 +275,10 @@ class Motions:
                 self._refuse("ballot", why, ballot.seat, wall_s)
             return
         one.ballots[ballot.seat] = ballot
-        self._tell(BallotCast(one.name, ballot.seat, ballot.yes))
+        self._count()
+        if ballot.seat in one.bound:
+            why = "One member has one open yes to a removal at a time."
+            self._refuse("ballot", why, ballot.seat, wall_s)
 
     def _why_not_ballot(
         self, one: OpenMotion, ballot: Ballot, state: EpochState, wall_s: int
@@ -249,8 +293,6 @@ class Motions:
         first = one.ballots.get(ballot.seat)
         if first is not None:
             return "" if first.yes == ballot.yes else "A ballot was changed: the first one counts."
-        if ballot.yes and self._bound(ballot.seat, one):
-            return "One member has one open yes to a removal at a time."
         return None
 
     def _bound(self, seat: bytes, one: OpenMotion) -> bool:
@@ -292,7 +334,7 @@ class Motions:
             stands = one.stands(state)
             in_time = one.motion.opens <= wall_s <= one.motion.ends
             if in_time and stands is not None and stands.carried:
-                found.append(Decision(one.name, one.signed, one.opening, one.ballots))
+                found.append(Decision(one.name, one.signed, one.opening, one.counted))
         return sorted(found, key=lambda one: (one.signed.motion.ends, one.name))
 
     def handle_timer(self, state: EpochState, wall_s: int) -> None:
@@ -301,6 +343,9 @@ class Motions:
             if wall_s > one.motion.ends + DECIDE_AFTER_S or self._is_lost(one, state):
                 self._close(name)
                 self._tell(Decided(name, one.motion, False))
+        if self._closed:
+            self._closed = False
+            self._retry(state, wall_s)
         self._early = {key: until for key, until in self._early.items() if until >= wall_s}
 
     @staticmethod
