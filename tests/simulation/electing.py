@@ -85,11 +85,16 @@ class Electing:
     def may_be_out(self, seat: bytes, before: Collection[bytes]) -> bool:
         """Whether more than two thirds of these seats said yes to its removal."""
         for asked in self.asked.values():
-            yes = len((asked.yes | self.facts.insiders).intersection(before) - {seat})
-            if asked.motion.subject == seat and 3 * yes > 2 * len(before):
+            # An insider's program may say yes for it, whatever its person says.
+            said_yes = asked.yes | self.facts.insiders
+            if asked.motion.subject == seat and self._is_enough(seat, said_yes, before):
                 self.removed.add(seat)
                 return True
         return False
+
+    @staticmethod
+    def _is_enough(subject: bytes, yes: set[bytes], seats: Collection[bytes]) -> bool:
+        return 3 * len(yes.intersection(seats) - {subject}) > 2 * len(seats)
 
     def why_not_done(self, staying: list[Member]) -> str:
         """What is carried, still open at all who are here, and not carried out."""
@@ -100,6 +105,6 @@ class Electing:
             good = asked.motion.opens <= wall_s <= asked.motion.ends - SETTLES_S
             insides = [one.meeting._inside for one in staying]
             is_open = all(one is not None and name in one.motions.open for one in insides)
-            if good and is_open and subject in seats and self.may_be_out(subject, seats):
+            if good and is_open and subject in seats and self._is_enough(subject, asked.yes, seats):
                 return "a motion that is carried is not carried out"
         return ""
