@@ -98,7 +98,7 @@ class Electing:
 
     def why_not_done(self, staying: list[Member]) -> str:
         """What is carried, still open at all who are here, and not carried out."""
-        seats = {one.meeting.seat for one in staying}
+        seats = {view.seat for view in staying[0].meeting.roster(self.world.now)}
         wall_s = WALL_S + self.world.now
         for name, asked in self.asked.items():
             subject = asked.motion.subject
