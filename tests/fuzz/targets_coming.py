@@ -16,7 +16,7 @@ from folkmoot.meeting.door import (
     CatchUpAnswer,
     LeafAnswer,
     WelcomeAnswer,
-    _encode_answer,
+    encode_answer,
     public_of,
 )
 from folkmoot.meeting.meeting import Phase
@@ -66,7 +66,7 @@ class Newcomer(Target[Side]):
         return self.scene.copy(self.scene.knocking)
 
     def seeds(self) -> Sequence[bytes]:
-        answers = [b"\0" + _encode_answer(one) for one in ANSWERS]
+        answers = [b"\0" + encode_answer(one) for one in ANSWERS]
         extension, secrets = codec.opaque(self._extension), codec.opaque(self._secrets)
         people = [[], [b"q" * 16], [b"q", b"q"]]
         made_up = [
@@ -133,7 +133,7 @@ class Newcomer(Target[Side]):
         assert after is not None
         assert created.welcome is not None
         answer = WelcomeAnswer(created.welcome, after.ratchet_tree())
-        return self.insider.answer(_encode_answer(answer), self._answer_key)
+        return self.insider.answer(encode_answer(answer), self._answer_key)
 
     def check(self, state: Side, data: bytes) -> None:
         state.pass_time(1.5)
@@ -183,7 +183,7 @@ class Returning(Newcomer):
             WelcomeAnswer(made.welcome or b"", after.ratchet_tree()),
             LeafAnswer(own.leaf_hash, NOWHERE),
         )
-        said = [b"\0" + _encode_answer(one) for one in answers]
+        said = [b"\0" + encode_answer(one) for one in answers]
         return [*super().seeds(), *said, script(said[0], b"\4\x20", said[2], said[1], b"\4\xff")]
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from folkmoot.agreement import Naming
 from folkmoot.governance import PRESETS, MeetingExtension, Relay
@@ -23,6 +24,7 @@ from folkmoot.meeting import door
 from folkmoot.meeting.door import Claim, Knock, Side
 from folkmoot.meeting.invite import Invite, InviteError
 from folkmoot.meeting.names import clean_name, clean_text, skeleton
+from folkmoot.meeting.parcel import Parcels, name_of
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.records import (
     NAME_BYTES_MAX,
@@ -241,6 +243,7 @@ ANSWERS = (
     door.CatchUpAnswer((Handshake(HASH, b"m" * 40, b"").encode(),)),
     door.RefusedAnswer("No."),
     door.LeafAnswer(HASH, Side(HASH, 7, 3)),
+    door.ParcelAnswer(b"n" * 16, b"k" * 28),
 )
 
 
@@ -264,14 +267,33 @@ class AnswerContent(Decoder):
     refusals = (DecodeError,)
 
     def make_seeds(self) -> Sequence[bytes]:
-        return [door._encode_answer(one) for one in ANSWERS]
+        return [door.encode_answer(one) for one in ANSWERS]
 
     def decode(self, data: bytes) -> object:
-        return codec.decode(door._read_answer, data)
+        return codec.decode(door.read_answer, data)
 
     def encode(self, value: object) -> bytes | None:
         assert isinstance(value, door.Answer)
-        return door._encode_answer(value)
+        return door.encode_answer(value)
+
+
+class ParcelContent(Decoder):
+    """A parcel by whoever knows its key: the input is what is sealed."""
+
+    name = "door.parcel"
+
+    def make_seeds(self) -> Sequence[bytes]:
+        return [door.encode_answer(one) for one in ANSWERS]
+
+    def decode(self, data: bytes) -> object:
+        key = b"k" * 28
+        sealed = AESGCM(key[:16]).encrypt(key[16:], data, None)
+        parcels = Parcels()
+        assert parcels.receive(sealed) is None  # nobody told of it
+        told = parcels.want(door.ParcelAnswer(name_of(sealed), key))
+        assert parcels.receive(sealed) == told
+        assert not isinstance(told, door.ParcelAnswer)
+        return told
 
 
 # What one byte in front of the input chooses, and a value of each.
@@ -377,6 +399,7 @@ TARGETS = (
     KnockCell,
     AnswerMessage,
     AnswerContent,
+    ParcelContent,
     Statements,
     Items,
     Names,

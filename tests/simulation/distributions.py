@@ -29,6 +29,7 @@ NAMES = (
     "settle: from letting in to the last member's new epoch",
     "heal: after 20 s without a line",
     "heal: after the relay was restarted (1 s)",
+    "gather: all but one at once, until all are in one epoch",
 )
 
 
@@ -58,7 +59,7 @@ class Meeting:
         self.world.run(0.5)
         for number in range(1, size - 1):
             self.members.append(self.world.join(f"M{number}", founder.meeting.invite_text()))
-        self._until(lambda: agreed(self.members))
+        self.gathered_s = self._until(lambda: agreed(self.members))
         self.world.run(5 + self.world.random.random())
 
     def _until(self, done: Callable[[], bool]) -> float:
@@ -133,6 +134,7 @@ def measure(size: int, samples: int) -> Measured:
             remember(patches)
             thin_media(patches)
             meeting = Meeting(size, 1000 * size + seed)
+            measured.times[NAMES[4]].append(meeting.gathered_s)
             meeting.watch_changes()
             meeting.join(measured)
             meeting.cut(measured)

@@ -60,7 +60,7 @@ class Newcomer:
     def hear(self, answer: Answer, now: float = NOW, group: bytes = GROUP) -> list[object]:
         key = public_of(self.outside._answer_private)
         message = seal_answer(answer, key, group, self.people.entropy)
-        self.outside._hear_answer(message[1:], now)
+        self.outside._hear_message(self.outside._doors[0], message, now)
         told: list[object] = list(self.context.events)
         self.context.events.clear()
         return told

@@ -99,12 +99,12 @@ class Inbox:
             entries = unpack(plaintext)
         except DecodeError:
             return []
-        records = []
-        for entry in entries:
-            record = self._assembler.receive(entry.data, now) if entry.is_fragment else entry.data
-            if record is not None:
-                records.append(record)
-        return records
+        records = (self.take(entry, now) for entry in entries)
+        return [record for record in records if record is not None]
+
+    def take(self, entry: Entry, now: float) -> bytes | None:
+        """The record that this entry is, or completes."""
+        return self._assembler.receive(entry.data, now) if entry.is_fragment else entry.data
 
 
 class Outbox:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from folkmoot import mls
-from folkmoot.meeting.door import Knock, WelcomeAnswer
+from folkmoot.meeting.door import Answer, Knock
 from folkmoot.meeting.door_lane import DoorLane
+from folkmoot.meeting.parcel import Parcel
 from folkmoot.meeting.secrets import DoorSecrets
 
 ANSWER_EVERY_S = 2.0  # to one newcomer
@@ -33,7 +34,7 @@ class Caller:
 class Welcomed:
     """What the newcomers of one commit are answered, and from when by us."""
 
-    answer: WelcomeAnswer
+    answer: Answer | Parcel
     not_before: float
 
 

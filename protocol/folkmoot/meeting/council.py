@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 from folkmoot.cells.council import PLAINTEXT_BYTES
 from folkmoot.cells.fragments import COUNCIL_RECORD_BYTES_MAX
-from folkmoot.cells.records import Inbox, Outbox, entries_of
+from folkmoot.cells.records import Inbox, Outbox, entries_of, unpack
 from folkmoot.cells.reliable import Record, RecordLog, decode_record, encode_record
 from folkmoot.cells.repeats import Repeat, RepeatScheduler
+from folkmoot.cells.spread import Spread
 from folkmoot.meeting.records import ItemKind, RecordKind, item, split_item
 from folkmoot.wire.codec import DecodeError
 
@@ -27,6 +28,7 @@ class Council:
         self.log = RecordLog()
         self._repeats = RepeatScheduler(self.log, entropy)
         self._outbox = Outbox()
+        self._spread = Spread(entropy)
         self._inbox = Inbox(COUNCIL_RECORD_BYTES_MAX)
         self._entropy = entropy
         self._statements: dict[bytes, bytes] = {}
@@ -61,7 +63,7 @@ class Council:
         """What the next cell carries, at most 1,120 bytes; empty when there is nothing to say."""
         for one in self._repeats.due(now):
             if isinstance(one, Repeat):
-                self._outbox.push(item(ItemKind.LOGGED, one.record))
+                self._spread.add(item(ItemKind.LOGGED, one.record))
             else:
                 self._outbox.push(item(ItemKind.HAVE, one.message))
         front = b""
@@ -75,17 +77,30 @@ class Council:
             else:
                 front += entries[0]
             del self._statements[key]
-        return front + self._outbox.next_plaintext(PLAINTEXT_BYTES - len(front))
+        front += self._outbox.next_plaintext(PLAINTEXT_BYTES - len(front))
+        return front + self._spread.next_plaintext(PLAINTEXT_BYTES - len(front))
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait for a cell."""
+        return self._outbox.size + self._spread.size
 
     # -- hearing
 
     def receive(self, plaintext: bytes, now: float) -> list[tuple[ItemKind, bytes]]:
         """The items that this plaintext holds or completes; those that cannot be read are
         skipped."""
+        try:
+            entries = unpack(plaintext)
+        except DecodeError:
+            return []
         found = []
-        for data in self._inbox.receive(plaintext, now):
+        for entry in entries:
+            self._spread.heard(entry.data)
+            data = self._inbox.take(entry, now)
             try:
-                found.append(split_item(data))
+                if data is not None:
+                    found.append(split_item(data))
             except DecodeError:
                 continue
         return found

@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from folkmoot.governance.evidence import Readmission, read_evidence
 from folkmoot.meeting.records import AUTHENTICATOR_BYTES, HANDSHAKE_BYTES_MAX, NAME_BYTES_MAX
@@ -34,6 +34,8 @@ TREE_BYTES_MAX = 1 << 19
 WELCOME_BYTES_MAX = 1 << 18
 HANDSHAKES_MAX = 64
 SENTENCE_BYTES_MAX = 300
+PARCEL_NAME_BYTES = 16
+PARCEL_KEY_BYTES = 28
 WORK_BITS_MIN = 10  # a thousand hashes: nothing for a person, something for a flood
 WORK_BITS_MAX = 18
 # What a refusal may say: it comes from whoever is inside, and is shown as our own program's words.
@@ -55,6 +57,7 @@ class DoorKind(enum.IntEnum):
     KNOCK = 1
     ANSWER = 2
     NOTICE = 3
+    PARCEL = 4
 
 
 class AnswerKind(enum.IntEnum):
@@ -65,6 +68,7 @@ class AnswerKind(enum.IntEnum):
     CATCH_UP = 3
     REFUSED = 4
     LEAF = 5
+    PARCEL = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +244,19 @@ class LeafAnswer:
     side: Side
 
 
-Answer = WaitAnswer | WelcomeAnswer | CatchUpAnswer | RefusedAnswer | LeafAnswer
+@dataclass(frozen=True, slots=True)
+class ParcelAnswer:
+    """The answer is in the parcel of this name (16 bytes), under this key and nonce (28)."""
+
+    name: bytes
+    key: bytes = field(repr=False)
 
 
-def _encode_answer(answer: Answer) -> bytes:
+Answer = WaitAnswer | WelcomeAnswer | CatchUpAnswer | RefusedAnswer | LeafAnswer | ParcelAnswer
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """An answer's plaintext."""
     if isinstance(answer, WaitAnswer):
         return codec.u8(AnswerKind.WAITING) + codec.u16(min(answer.position, 0xFFFF))
     if isinstance(answer, WelcomeAnswer):
@@ -254,10 +267,13 @@ def _encode_answer(answer: Answer) -> bytes:
         return codec.u8(AnswerKind.CATCH_UP) + body
     if isinstance(answer, RefusedAnswer):
         return codec.u8(AnswerKind.REFUSED) + codec.text(answer.why)
+    if isinstance(answer, ParcelAnswer):
+        return codec.u8(AnswerKind.PARCEL) + answer.name + answer.key
     return codec.u8(AnswerKind.LEAF) + answer.leaf_hash + answer.side.encode()
 
 
-def _read_answer(reader: codec.Reader) -> Answer:
+def read_answer(reader: codec.Reader) -> Answer:
+    """What an answer's plaintext says; raises DecodeError."""
     kind = reader.u8()
     if kind == AnswerKind.WAITING:
         return WaitAnswer(reader.u16())
@@ -272,6 +288,8 @@ def _read_answer(reader: codec.Reader) -> Answer:
         return RefusedAnswer(reader.text(SENTENCE_BYTES_MAX))
     if kind == AnswerKind.LEAF:
         return LeafAnswer(reader.take(32), Side.read(reader))
+    if kind == AnswerKind.PARCEL:
+        return ParcelAnswer(reader.take(PARCEL_NAME_BYTES), reader.take(PARCEL_KEY_BYTES))
     raise DecodeError(f"an answer of the unknown kind {kind}")
 
 
@@ -284,7 +302,7 @@ def seal_answer(answer: Answer, answer_key: bytes, group_id: bytes, entropy: Ent
     """An answer message; MlsError when `answer_key` is no key."""
     public = _HPKE.kem.load_public(answer_key)
     info = _ANSWER_INFO + group_id
-    output, sealed = _HPKE.seal(public, info, b"", _encode_answer(answer), entropy)
+    output, sealed = _HPKE.seal(public, info, b"", encode_answer(answer), entropy)
     return (
         codec.u8(DoorKind.ANSWER)
         + answer_tag(answer_key)
@@ -303,7 +321,7 @@ def open_answer(body: bytes, answer_private: bytes, group_id: bytes) -> Answer |
         output, sealed = reader.opaque(KEY_BYTES), reader.opaque(SEALED_BYTES_MAX)
         reader.finish()
         plaintext = _HPKE.open(output, private, _ANSWER_INFO + group_id, b"", sealed)
-        return codec.decode(_read_answer, plaintext)
+        return codec.decode(read_answer, plaintext)
     except (DecodeError, MlsError):
         return None
 

@@ -13,10 +13,13 @@ from collections.abc import Iterable, Sequence
 from folkmoot.cells import council
 from folkmoot.cells.fragments import DOOR_RECORD_BYTES_MAX
 from folkmoot.cells.pace import Pacer
-from folkmoot.cells.records import Inbox, Outbox
+from folkmoot.cells.records import Inbox, Outbox, unpack
+from folkmoot.cells.spread import Spread
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.invite import door_cell_secret, door_room_root
+from folkmoot.meeting.parcel import Deliveries
 from folkmoot.meeting.rooms import DOOR
+from folkmoot.wire.codec import DecodeError
 
 CELLS_PER_S = 50.0  # below the relay's 60, so that nothing of a Welcome is dropped
 OUTBOX_BYTES_MAX = 4 << 20
@@ -32,6 +35,8 @@ class DoorLane:
         self._cell_secret = door_cell_secret(secret)
         self._inbox = Inbox(DOOR_RECORD_BYTES_MAX)
         self._outbox = Outbox(OUTBOX_BYTES_MAX)
+        self._spread = Spread(context.entropy)
+        self.deliveries = Deliveries(self._say_parcel)
         self._pacer = Pacer(1 / CELLS_PER_S, now)
         self._own: dict[bytes, None] = {}
 
@@ -42,12 +47,33 @@ class DoorLane:
                 continue
             plaintext = council.open(self._cell_secret, cell)
             if plaintext is not None:
-                yield from self._inbox.receive(plaintext, now)
+                yield from self._receive(plaintext, now)
+
+    def _receive(self, plaintext: bytes, now: float) -> Iterable[bytes]:
+        try:
+            entries = unpack(plaintext)
+        except DecodeError:
+            return
+        for entry in entries:
+            self._spread.heard(entry.data)
+            message = self._inbox.take(entry, now)
+            if message is not None:
+                yield message
 
     def send(self, message: bytes) -> bool:
         """Queues a message; False when too much waits, or it is longer than anybody would take: a
         member can make commits and leaves so large that what answers a knock is."""
         return len(message) <= DOOR_RECORD_BYTES_MAX and self._outbox.push(message)
+
+    def _say_parcel(self, message: bytes) -> None:
+        """Queues what other members say, too, after everything else."""
+        if len(message) <= DOOR_RECORD_BYTES_MAX:
+            self._spread.add(message)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait for a cell."""
+        return self._outbox.size + self._spread.size
 
     def handle_timer(self, now: float) -> None:
         """Sends what is due, if any relay carries the door."""
@@ -55,9 +81,10 @@ class DoorLane:
         if not self._context.rooms.open_count(DOOR):
             return
         for _ in range(beats):
-            if not self._outbox.size:
+            if not self.waiting:
                 return
             plaintext = self._outbox.next_plaintext()
+            plaintext += self._spread.next_plaintext(council.PLAINTEXT_BYTES - len(plaintext))
             for relay in range(len(self._context.relays)):
                 room = self._context.rooms.send_handle(relay, DOOR, [self.room_root])
                 if room is not None:
@@ -69,4 +96,4 @@ class DoorLane:
 
     def next_timer(self) -> float | None:
         """When a cell is due, if there is anything to send."""
-        return self._pacer.next_timer() if self._outbox.size else None
+        return self._pacer.next_timer() if self.waiting else None

@@ -38,10 +38,12 @@ from folkmoot.meeting.door import (
     work_of,
 )
 from folkmoot.meeting.door_lane import DoorLane
+from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.epochs import Epochs
 from folkmoot.meeting.events import Knocked, KnockGone
 from folkmoot.meeting.laggards import Laggards
 from folkmoot.meeting.names import clean_name
+from folkmoot.meeting.parcel import Parcel, make_parcel
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.secrets import DoorSecrets
 from folkmoot.meeting.steps import Moved
@@ -55,7 +57,7 @@ NEW_KNOCKS_MAX = 40  # in RECENT_S, before the door asks for twice the work
 # As many as double the work for the last time.
 RECENT_MAX = NEW_KNOCKS_MAX << (WORK_BITS_MAX - WORK_BITS_MIN)
 NOTICE_EVERY_S = 1.0
-WELCOMES_MAX = 64  # settled commits whose newcomers can still be answered
+WELCOMES_MAX = 256  # newcomers who can still be answered
 SEEN_MAX = 4096
 DOOR_KEPT_S = 600.0  # as long as the commits are kept that lead from there to here
 DOORS_MAX = 2
@@ -129,6 +131,8 @@ class Entrance:
             for message in lane.receive(cells, now):
                 if message[:1] == bytes((DoorKind.KNOCK,)):
                     self._hear_knock(message[1:], now, lane, private)
+                elif message[:1] == bytes((DoorKind.PARCEL,)):
+                    lane.deliveries.heard(message[1:], now)
 
     def _hear_knock(self, body: bytes, now: float, lane: DoorLane, private: bytes) -> None:
         name = hashlib.sha256(body).digest()[:16]
@@ -276,10 +280,11 @@ class Entrance:
     def _answer(self, caller: Caller, now: float) -> None:
         if now - caller.answered_at < ANSWER_EVERY_S:
             return
-        answer = self._answer_to(caller, now)
-        if answer is None:
+        found = self._answer_to(caller, now)
+        if found is None:
             return
         caller.answered_at = now
+        answer = found.answer if isinstance(found, Parcel) else found
         try:
             message = seal_answer(
                 answer, caller.knock.answer_key, self.context.group_id, self.context.entropy
@@ -288,8 +293,14 @@ class Entrance:
             self._drop(caller)
             return
         caller.lane.send(message)
+        if isinstance(found, Parcel):
+            caller.lane.deliveries.deliver(found, now)
 
-    def _answer_to(self, caller: Caller, now: float) -> Answer | None:
+    def _parcel(self, answer: Answer, state: EpochState) -> Answer | Parcel:
+        """The answer as it is given, in this epoch."""
+        return make_parcel(answer, state.group.export) or answer
+
+    def _answer_to(self, caller: Caller, now: float) -> Answer | Parcel | None:
         welcome = self._welcomes.get(caller.view.ref)
         if welcome is not None:
             return welcome.answer if now >= welcome.not_before else None
@@ -310,7 +321,7 @@ class Entrance:
         order = sorted(self._callers.values(), key=lambda one: (-one.work, one.since))
         return WaitAnswer(order.index(caller) + 1)
 
-    def _answer_to_claim(self, caller: Caller, claim: Claim, now: float) -> Answer | None:
+    def _answer_to_claim(self, caller: Caller, claim: Claim, now: float) -> Answer | Parcel | None:
         entry = self.epochs.current.entry_of(caller.view.identity)
         if entry is not None and entry.leaf_hash != claim.readmission.leaf_hash:
             # Whoever is on our side claims a leaf of the other's, and hears that from there.
@@ -318,9 +329,12 @@ class Entrance:
             return LeafAnswer(entry.leaf_hash, self._side(now)) if ours else None
         return self._way(claim)
 
-    def _way(self, claim: Claim) -> CatchUpAnswer | None:
+    def _way(self, claim: Claim) -> Answer | Parcel | None:
         way = self.laggards.way_from(claim.side.authenticator)
-        return CatchUpAnswer(tuple(one.encode() for one in way)) if way else None
+        if not way:
+            return None
+        answer = CatchUpAnswer(tuple(one.encode() for one in way))
+        return self._parcel(answer, self.epochs.current)
 
     def _is_turn(self, caller: Caller, now: float) -> bool:
         """One member answers at once, the next a while later, so that a newcomer gets an answer
@@ -383,7 +397,8 @@ class Entrance:
             not_before = now + rank * OTHERS_AFTER_S
             # The tree as bytes: an epoch's secrets must not live on because somebody is slow to
             # join.
-            answer = WelcomeAnswer(step.handshake.welcome, step.after.group.ratchet_tree())
+            welcome = WelcomeAnswer(step.handshake.welcome, step.after.group.ratchet_tree())
+            answer = self._parcel(welcome, step.after)
             for waiting in step.requested:
                 if len(self._welcomes) >= WELCOMES_MAX:
                     self._welcomes.pop(next(iter(self._welcomes)))

@@ -17,13 +17,13 @@ from folkmoot.governance.charter import Charter
 from folkmoot.governance.judge import Verdict, judge
 from folkmoot.governance.refusals import Refusal
 from folkmoot.meeting.branches import CHAIN_MAX, descends, first_step, longest_branch
+from folkmoot.meeting.committing import make_commit
 from folkmoot.meeting.epoch_state import EpochState, change_of
 from folkmoot.meeting.locked_out import LockedOut
 from folkmoot.meeting.motions import Decision
 from folkmoot.meeting.orphans import Orphans
 from folkmoot.meeting.pending import Pending, Plan, Request
 from folkmoot.meeting.records import Handshake
-from folkmoot.meeting.secrets import EXTENSION_TYPE
 from folkmoot.meeting.steps import (
     Candidate,
     CommitRefused,
@@ -33,7 +33,7 @@ from folkmoot.meeting.steps import (
     Removed,
     Step,
 )
-from folkmoot.meeting.ticks import EmptyCommits, is_timely
+from folkmoot.meeting.ticks import EmptyCommits, Newcomers, is_timely
 from folkmoot.wire.codec import DecodeError
 
 PARENT_KEPT_S = 10.0
@@ -72,6 +72,7 @@ class Epochs:
         self._online = True
         self.locked_out = LockedOut()
         self._empty = EmptyCommits()
+        self._newcomers = Newcomers((), now)
         self._agreement = self._new_agreement(now, {})
 
     def _new_agreement(self, now: float, heard: Mapping[bytes, float]) -> Agreement:
@@ -139,6 +140,7 @@ class Epochs:
         will never name anything here, so it does not count as present. Who is ahead of us does:
         else we would go on alone only because we missed a commit."""
         self._heard[seat] = (now, authenticator)
+        self._newcomers.heard(seat)
         if self.knows(authenticator) or epoch > self.current.group.epoch:
             self._agreement.hear(seat, now)
         self._tell_moved(now)
@@ -157,11 +159,15 @@ class Epochs:
 
     def wanted(self, now: float) -> None:
         """Something may have been added to what is pending."""
-        if self.pending.plan(self.current) is not None:
-            self._agreement.want_commit(now)
-        else:
-            self._agreement.nothing_pending()
+        self._want_commit(now)
         self._advance(now)
+
+    def _want_commit(self, now: float) -> None:
+        plan = self.pending.plan(self.current)
+        if plan is None:
+            self._agreement.nothing_pending()
+        elif not (plan.only_adds and self._newcomers.are_awaited(now)):
+            self._agreement.want_commit(now)
 
     def receive_handshake(self, handshake: Handshake, now: float) -> None:
         """A commit, from whomever; it is staged and judged at once if its parent is known."""
@@ -360,27 +366,10 @@ class Epochs:
     def _commit_plan(self, plan: Plan, now: float, entropy: Entropy) -> None:
         parent = self.current
         tick = max(parent.secrets.tick, self._wall_s(now))
-        secrets = parent.secrets.before_commit(tick, self.seat, plan.takes_away, plan.by_ballots)
         try:
-            created = parent.group.commit(
-                plan.proposals,
-                authenticated_data=plan.authenticated_data(tick),
-                # In the epoch of a saved state nothing is sealed twice: a PublicMessage uses no
-                # ratchet.
-                public=not self.seals,
-                tree_extension=False,
-                group_info_extensions=[mls.Extension(EXTENSION_TYPE, secrets.encode())],
-                entropy=entropy,
+            made = make_commit(
+                parent, plan, seat=self.seat, tick=tick, public=not self.seals, entropy=entropy
             )
-            verdict = judge(
-                change_of(created.staged),
-                group_id=parent.group.group_id,
-                roster=parent.roster,
-                terms=parent.terms,
-                parent_tick=parent.secrets.tick,
-            )
-            handshake = Handshake(parent.authenticator, created.message, created.welcome or b"")
-            handshake.check_size()
         except (mls.MlsError, Refusal, DecodeError) as error:
             # What was checked when it was asked for cannot be committed after all. One request
             # goes, so that the next try is without it.
@@ -388,8 +377,8 @@ class Epochs:
             self.pending.give_up(plan)
             self._agreement.nothing_pending()
             return
-        self._steps.append(Offer(handshake))
-        self._keep(parent, created.staged, verdict, self.seat, handshake, now)
+        self._steps.append(Offer(made.handshake))
+        self._keep(parent, made.staged, made.verdict, self.seat, made.handshake, now)
         self._advance(now)
 
     def _settle(self, child: bytes, now: float) -> None:
@@ -431,8 +420,8 @@ class Epochs:
             self.pending.close_door()
         for farewell in self.pending.farewells:
             self._agreement.leave(farewell)
-        if self.pending.plan(after) is not None:
-            self._agreement.want_commit(now)
+        self._newcomers = Newcomers(candidate.verdict.joined, now)
+        self._want_commit(now)
         self._tell_moved(now)
 
     def replace(self, state: EpochState, now: float) -> None:

@@ -22,11 +22,13 @@ from folkmoot.meeting.door import (
     SAID_NO,
     SENTENCES,
     WORK_BITS_MIN,
+    Answer,
     CatchUpAnswer,
     Claim,
     DoorKind,
     Knock,
     LeafAnswer,
+    ParcelAnswer,
     RefusedAnswer,
     Side,
     WaitAnswer,
@@ -42,6 +44,7 @@ from folkmoot.meeting.events import CharterDiffers, Refused, Waiting
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.invite import Invite
+from folkmoot.meeting.parcel import Parcels
 from folkmoot.meeting.records import Handshake
 from folkmoot.meeting.rooms import DOOR, Wanted
 from folkmoot.meeting.secrets import EXTENSION_TYPE as SECRETS_TYPE
@@ -101,6 +104,7 @@ class Outside:
         self._refused: set[str] = set()  # what was told
         self._granted_at: float | None = None
         self._leaf_answers = 0
+        self._parcels = Parcels()
 
     @classmethod
     def of_invite(
@@ -196,15 +200,23 @@ class Outside:
             if door.lane.room_root != wanted.root:
                 continue
             for message in door.lane.receive(cells, now):
-                if message[:1] == bytes((DoorKind.NOTICE,)):
-                    bits = read_notice(message[1:])
-                    if bits is not None and bits > door.bits:
-                        door.bits, door.message = bits, b""
-                elif message[:1] == bytes((DoorKind.ANSWER,)):
-                    self._hear_answer(message[1:], now)
+                self._hear_message(door, message, now)
 
-    def _hear_answer(self, body: bytes, now: float) -> None:
-        answer = open_answer(body, self._answer_private, self._context.group_id)
+    def _hear_message(self, door: _Doorway, message: bytes, now: float) -> None:
+        kind, body = message[:1], message[1:]
+        if kind == bytes((DoorKind.NOTICE,)):
+            bits = read_notice(body)
+            if bits is not None and bits > door.bits:
+                door.bits, door.message = bits, b""
+        elif kind == bytes((DoorKind.ANSWER,)):
+            answer = open_answer(body, self._answer_private, self._context.group_id)
+            if isinstance(answer, ParcelAnswer):
+                answer = self._parcels.want(answer)
+            self._hear_answer(answer, now)
+        elif kind == bytes((DoorKind.PARCEL,)):
+            self._hear_answer(self._parcels.receive(body), now)
+
+    def _hear_answer(self, answer: Answer | None, now: float) -> None:
         if isinstance(answer, WelcomeAnswer):
             self._join(answer)
         elif isinstance(answer, WaitAnswer):

@@ -90,6 +90,11 @@ class Plan:
     by_ballots: bool = False
     motion: bytes | None = None  # the hash of the motion that it carries out
 
+    @property
+    def only_adds(self) -> bool:
+        """Whether it does nothing but let people in."""
+        return self.motion is None and not any(isinstance(x, mls.Remove) for x in self.proposals)
+
     def authenticated_data(self, tick: int) -> bytes:
         return CommitEvidence(tick, self.evidence).encode()
 

@@ -1,5 +1,5 @@
 """Which commits come at their time: what a member does not name for its date, or as its committer
-makes too many (architecture §6).
+makes too many, and what it does not commit yet (architecture §6).
 
 Safety does not hang on it: the judge looks at a commit's tick and its evidence, never at a clock,
 and what the others settle is followed.
@@ -7,7 +7,7 @@ and what the others settle is followed.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from folkmoot.governance.judge import Verdict
 
@@ -18,6 +18,9 @@ TICK_AHEAD_S = 45
 # Of a commit by certificate behind our clock: else one who kept a certificate that came too late
 # could use it as long as nobody commits anything, by an old date. Others that are late harm nobody.
 TICK_BEHIND_S = 45
+# Those who were let in are waited for before more are: nobody may run ahead of people who come all
+# at once, commit by commit, while none of them has a say.
+NEWCOMERS_S = 2.0
 EMPTY_EVERY_S = 600  # of one seat: fresh keys for oneself, which nobody needs more often
 
 
@@ -56,3 +59,19 @@ class EmptyCommits:
         if self._is_empty(verdict):
             self._ticks[committer] = verdict.tick
         self._ticks = {seat: tick for seat, tick in self._ticks.items() if seat in electors}
+
+
+class Newcomers:
+    """Those whom a commit let in, and who have not been heard."""
+
+    def __init__(self, seats: Iterable[bytes], now: float) -> None:
+        self._awaited = set(seats)
+        self._until = now + NEWCOMERS_S
+
+    def heard(self, seat: bytes) -> None:
+        """This member is here."""
+        self._awaited.discard(seat)
+
+    def are_awaited(self, now: float) -> bool:
+        """Whether others who want to come in wait for them."""
+        return bool(self._awaited) and now < self._until

@@ -61,6 +61,7 @@ class Derive(enum.Enum):
     DOOR_SECRET = b"door secret"  # exporter secret of a removal -> what the new invites hold
     DOOR_ROOM = b"door room"  # invite's door secret -> room root of the door
     DOOR_CELL = b"door cell"  # invite's door secret -> secret that seals the door's cells
+    PARCEL = b"parcel"  # exporter secret, hash of a long answer at the door -> AES key and nonce
     SIGNALLING = b"signalling"  # exporter secret -> signalling secret
     SIGNALLING_STEP = b"signalling step"  # signalling secret -> the next one, at a commit that adds
     COUNCIL_CELL = b"council cell"  # signalling secret, 16 random bytes -> AES key and nonce
