@@ -57,7 +57,8 @@ KNOCK_EVERY_S = 1.0
 FOLLOW_EVERY_S = 5.0
 WELCOME_WAIT_S = 8.0
 BEST_SIDE_S = 10.0
-LEAF_ANSWERS_MAX = 8  # a claim is made anew at most so often
+LEAF_ANSWERS_MAX = 8  # a claim is made anew at most so often in LEAF_ANSWERS_S
+LEAF_ANSWERS_S = 20.0
 
 
 @dataclass(slots=True)
@@ -104,6 +105,7 @@ class Outside:
         self._refused: set[str] = set()  # what was told
         self._granted_at: float | None = None
         self._leaf_answers = 0
+        self._leaf_since = now
         self._parcels = Parcels()
 
     @classmethod
@@ -263,6 +265,8 @@ class Outside:
 
     def _hear_leaf(self, leaf_hash: bytes, now: float) -> None:
         """Our seat has a leaf already; perhaps it is not the one that we claimed."""
+        if now - self._leaf_since >= LEAF_ANSWERS_S:
+            self._leaf_since, self._leaf_answers = now, 0
         if self._claims(leaf_hash):
             return
         own = mls.parse_key_package(self._bundle.key_package).leaf_node
