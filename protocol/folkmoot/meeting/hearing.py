@@ -27,6 +27,7 @@ from folkmoot.meeting.events import (
 )
 from folkmoot.meeting.laggards import Laggards
 from folkmoot.meeting.media import MediaPlane
+from folkmoot.meeting.missing import Missing
 from folkmoot.meeting.motions import Motions
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.presence import Presence
@@ -117,6 +118,7 @@ class Hearing(ABC):
         # When one of our own council cells came back; None without a room.
         self.echo_at: float | None = None
         self._joined_tick = state.secrets.tick
+        self.missing = Missing()
         self.follow(now)
 
     @property

@@ -27,6 +27,7 @@ from folkmoot.meeting.events import (
     Refused,
     RosterChanged,
 )
+from folkmoot.meeting.missing import Missing
 from folkmoot.meeting.names import tags
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.records import (
@@ -53,7 +54,6 @@ GROUP_EVERY_S = 0.1
 # absent; more than a slow line and a busy relay take.
 ECHO_S = 2.0
 FAREWELL_WAIT_S = 4.0  # for somebody to commit our farewell; then we go all the same
-NOBODY_S = 3.0  # with the 5 s after which somebody is away: long after a relay's restart
 FAREWELL_EVERY_S = 0.5
 STEPS_MAX = 64  # done in one go
 
@@ -63,7 +63,6 @@ class Inside(Deciding):
 
     # Until when we wait for somebody to commit our farewell.
     departure_deadline: float | None = None
-    _nobody_since: float | None = None
     _farewell_at: float = 0.0
     _last_lock: bytes = b""  # our naming in the current epoch, once locked
     _farewell_taken: bool = False  # a commit with it was offered
@@ -136,7 +135,9 @@ class Inside(Deciding):
             self.motions.carried_out(step.verdict.carried)
         self.context.tell(EpochChanged(step.after.group.epoch, step.after.authenticator))
         self.chat.retry(self.epochs.states(), now)
-        self._say_again(step.verdict.tick, now)
+        # (Of the epoch that we are in: who catches up moves several steps at once, and says nothing
+        # to those who came in meanwhile that it wrote before.)
+        self._say_again(self.epochs.current.secrets.tick, now)
         if self.departure_deadline is not None:
             # Our leaf is another one if the commit was ours, and the farewell to the old one stale.
             self._farewell_taken = False
@@ -201,14 +202,9 @@ class Inside(Deciding):
         return {state.authenticator for state in self.epochs.states()}
 
     def finds_few(self, now: float) -> bool:
-        """Whether a relay has carried us for a while and in that time we heard half of the members
-        at most: perhaps the others are away, perhaps we cannot hear them any more."""
-        members = len(self.epochs.current.roster)
-        if not self.online or members == 1 or 2 * self.presence.heard_count(now) > members:
-            self._nobody_since = None
-        elif self._nobody_since is None:
-            self._nobody_since = now
-        return self._nobody_since is not None and now - self._nobody_since >= NOBODY_S
+        """Whether so few are heard that somebody has to be asked at the door."""
+        members, heard = len(self.epochs.current.roster), self.presence.heard_count(now)
+        return self.missing.asks(members, heard if self.online else members, now)
 
     def is_behind(self, now: float) -> bool:
         """Whether others have gone on without us, and their commits do not come by themselves."""
@@ -230,7 +226,7 @@ class Inside(Deciding):
     def come_back(self, state: EpochState, now: float) -> None:
         """Takes over an epoch in which our seat has a fresh leaf."""
         self.quiet = self.evicted = False
-        self._nobody_since = None
+        self.missing = Missing()
         self.context.check_clock(state.secrets.tick, now)
         self.epochs.replace(state, now)
         # Somebody may have been removed since we were away, or where the others went another way.

@@ -1,0 +1,34 @@
+"""When to ask at the door because members are not heard.
+
+Perhaps they are away; perhaps they settled something apart from us, in rooms that we do not know.
+Of sides that settled apart each may hear most of its own roster: so where anybody is away that is
+asked now and then, too.
+"""
+
+from __future__ import annotations
+
+NOBODY_S = 3.0  # with the 5 s after which somebody is away: long after a relay's restart
+# While only some are away: asked in the last ASK_S of each ASK_EVERY_S. That is long enough to be
+# given a leaf on another side.
+ASK_EVERY_S = 40.0
+ASK_S = 10.0
+
+
+class Missing:
+    """Of one member, while it is in."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def asks(self, members: int, heard: int, now: float) -> bool:
+        """Whether to ask now, `heard` of `members` being here, ourselves included."""
+        if heard == members:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        if self._since is None:
+            return False
+        since = now - self._since
+        if 2 * heard <= members:
+            return since >= NOBODY_S
+        return since % ASK_EVERY_S >= ASK_EVERY_S - ASK_S
