@@ -31,6 +31,7 @@ class Aftermath:
     say: Callable[[Member, str], None]
     voice_per_s: int
     unheld: set[tuple[bytes, str]] = field(default_factory=set)  # chat of an epoch one never held
+    void: set[bytes] = field(default_factory=set)  # seats of those whose invite is void
 
     def heal(self) -> float:
         """How long it takes until all is well."""
@@ -143,6 +144,7 @@ class Aftermath:
         """All chat was delivered, the past and the future are closed, and nothing goes on."""
         staying = self.staying()
         for one in [one for one in self.world.members if self._invite_is_void(one)]:
+            self.void.add(one.meeting.seat)
             self.world.kill(one)
         for one in [one for one in self.world.members if self._lost_with_its_branch(one)]:
             self.invariants.conditions["let in by a side that lost"] += 1
@@ -198,13 +200,17 @@ class Aftermath:
 
     def _check_quiet(self, staying: list[Member]) -> None:
         world, electing = self.world, self.facts.electing
-        removals = len(electing.removed) if electing else 0
+        removals, settled = len(electing.removed) if electing else 0, len(self.watch.settled)
         before = {one.name: (one.meeting.epoch, one.sent) for one in staying}
         world.run(QUIET_FOR_S)
         self.invariants.check()
         if electing and len(electing.removed) > removals:
             # A motion by a clock that is ahead opened only now.
             self._check_quiet(self.staying())
+            return
+        if any(self.void.intersection(x.verdict.joined) for x in self.watch.settled[settled:]):
+            # Let in by a side on which its invite was good, told so by another, and gone.
+            self._check_quiet(staying)
             return
         for one in staying:
             inside = one.meeting._inside

@@ -76,11 +76,13 @@ class Electing:
         # Who is asked again, as its agent was started anew, says the same again.
         says = random.Random(f"{self.world.seed} {seat.hex()} {name.hex()}").random()
         yes = says < SAYS_YES[asked.wanted]
+        said = asked.yes if yes else asked.no
+        before = set(said)
+        said.add(seat)  # what follows from it may follow at once
         try:
             self.world.do(member, lambda m: m.vote(motion_id(name), yes, self.world.now))
         except UsageError:
-            return
-        (asked.yes if yes else asked.no).add(seat)
+            said &= before
 
     def may_be_out(self, seat: bytes, before: Collection[bytes]) -> bool:
         """Whether more than two thirds of these seats said yes to its removal."""

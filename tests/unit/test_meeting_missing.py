@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folkmoot.meeting.missing import ASK_EVERY_S, ASK_S, NOBODY_S, Missing
+from folkmoot.meeting.missing import ASK_EVERY_S, ASK_S, HOLD_S, NOBODY_S, Missing
 
 
 def times(members: int, heard: int, until: int = 200) -> list[int]:
@@ -24,6 +24,17 @@ def test_with_half_at_most_it_asks_soon_and_until_they_are_here() -> None:
     assert one.asks(4, 2, 10.0)
     assert not one.asks(4, 4, 11.0)
     assert not one.asks(4, 2, 12.0)  # counted anew
+
+
+def test_who_hears_few_lets_nobody_in_before_it_has_asked() -> None:
+    one = Missing()
+    held = []
+    for second in range(30):
+        one.asks(4, 2, float(second))
+        held.append(one.holds(float(second)))
+    assert held == [second < NOBODY_S + HOLD_S for second in range(30)]
+    one.asks(4, 3, 30.0)
+    assert not one.holds(30.0)
 
 
 def test_with_most_here_it_asks_now_and_then() -> None:

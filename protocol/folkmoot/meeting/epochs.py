@@ -71,6 +71,7 @@ class Epochs:
         self._commit_wanted = False
         self._online = True
         self.locked_out = LockedOut()
+        self.lets_in = True  # see `missing`
         self._empty = EmptyCommits()
         self._newcomers = Newcomers((), now)
         self._agreement = self._new_agreement(now, {})
@@ -166,7 +167,7 @@ class Epochs:
         plan = self.pending.plan(self.current)
         if plan is None:
             self._agreement.nothing_pending()
-        elif not (plan.only_adds and self._newcomers.are_awaited(now)):
+        elif not plan.only_adds or (self.lets_in and not self._newcomers.are_awaited(now)):
             self._agreement.want_commit(now)
 
     def receive_handshake(self, handshake: Handshake, now: float) -> None:

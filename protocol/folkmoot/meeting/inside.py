@@ -204,7 +204,7 @@ class Inside(Deciding):
     def finds_few(self, now: float) -> bool:
         """Whether so few are heard that somebody has to be asked at the door."""
         members, heard = len(self.epochs.current.roster), self.presence.heard_count(now)
-        return self.missing.asks(members, heard if self.online else members, now)
+        return self.missing.asks(members, heard if self.carried(now) else members, now)
 
     def is_behind(self, now: float) -> bool:
         """Whether others have gone on without us, and their commits do not come by themselves."""
@@ -382,6 +382,8 @@ class Inside(Deciding):
         self.check_expelled(now)
         self.motions.handle_timer(self.epochs.current, self.context.wall_s(now))
         self.epochs.set_online(self.carried(now), now)
+        self.finds_few(now)
+        self.epochs.lets_in = not self.missing.holds(now)
         before = {one.authenticator for one in self.epochs.states()}
         self.epochs.handle_timer(now)
         self.act(now)
