@@ -72,7 +72,7 @@ class Hostile:
 
     def publish(self, kind: RecordKind, body: bytes) -> None:
         """A record to everybody, as if it were any other."""
-        self.inside._publish(kind, body, self.world.now)
+        self.inside.publish(kind, body, self.world.now)
 
     def propose(self, proposal: mls.Proposal) -> bytes:
         """A proposal to all, in the only record whose MLS message honest members open; the

@@ -251,7 +251,7 @@ def forge_ballot(world: World, member: Member, motion: str, yes: bool) -> None:
     name = mine._motion(motion).name
     context = member.meeting._context
     ballot = make_ballot(context.key, context.group_id, context.seat, name, yes)
-    mine._publish(RecordKind.BALLOT, ballot.encode(), world.now)
+    mine.publish(RecordKind.BALLOT, ballot.encode(), world.now)
 
 
 def test_a_flood_of_motions_is_refused_with_a_reason() -> None:
@@ -271,7 +271,7 @@ def test_a_flood_of_motions_is_refused_with_a_reason() -> None:
             state.roll.hash, opens, opens + MOTION_S - 1,
         )  # fmt: skip
         signed = sign_motion(eve.meeting._context.key, eve.meeting.group_id, motion)
-        mine._publish(RecordKind.MOTION, signed.encode(), world.now)
+        mine.publish(RecordKind.MOTION, signed.encode(), world.now)
     world.run(8)
     for one in (ann, bob, cy, dee):
         assert len(one.meeting.motions(world.now)) == MOTIONS_OF_MEMBER_MAX

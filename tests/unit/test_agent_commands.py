@@ -114,8 +114,23 @@ def test_who_is_not_in_is_told_so(knocking: Meeting, command: dict[str, Any]) ->
     assert why_not(knocking, command) == "You are not in the meeting yet."
 
 
-def test_walking_out_is_for_a_later_version(meeting: Meeting) -> None:
-    assert "This version has no" in why_not(meeting, {"do": "secede"})
+def test_walking_out_alone_or_with_nobody_gets_a_sentence(meeting: Meeting) -> None:
+    own = member_id(meeting.seat)
+    for members, rules, why in (
+        (None, None, '"with" is a list of members.'),
+        ([5], None, '"with" is a list of members.'),
+        (["nobody"], None, "There is no such member."),
+        ([own], None, "Choose who walks out with you."),
+        ([own], "cirle", '"charter" is one of circle, assembly, unremovable, or its fields.'),
+        ([own], ["circle"], '"charter" is one of circle, assembly, unremovable, or its fields.'),
+    ):
+        assert why_not(meeting, {"do": "secede", "with": members, "charter": rules}) == why
+    bad = why_not(meeting, {"do": "secede", "with": [own], "charter": {"removal": "half"}})
+    assert bad
+    assert meeting.calls() == []
+
+
+def test_other_commands_do_not_exist(meeting: Meeting) -> None:
     assert why_not(meeting, {"do": "dance"}) == "There is no command 'dance'."
 
 

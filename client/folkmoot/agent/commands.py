@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from folkmoot.cells.frames import MediaKind
-from folkmoot.governance import CharterError, from_mapping
+from folkmoot.governance import PRESETS, CharterError, from_mapping
 from folkmoot.meeting import Meeting, UsageError
 from folkmoot.meeting.records import CHAT_BYTES_MAX
+from folkmoot.meeting.walking import call_id
 
 Command = dict[str, Any]
 
@@ -22,11 +23,7 @@ def perform(meeting: Meeting, command: Command, now: float) -> None:
     name = command.get("do")
     action = _ACTIONS.get(name) if isinstance(name, str) else None
     if action is None:
-        raise CommandError(
-            "This version has no walking out together yet."
-            if name == "secede"
-            else f"There is no command {name!r}."
-        )
+        raise CommandError(f"There is no command {name!r}.")
     try:
         action(meeting, command, now)
     except UsageError as error:
@@ -71,7 +68,27 @@ def _vote(meeting: Meeting, command: Command, now: float) -> None:
     motion, choice = _text(command, "motion"), command.get("choice")
     if choice not in ("yes", "no"):
         raise CommandError('"choice" is "yes" or "no".')
-    meeting.vote(motion, choice == "yes", now)
+    if any(call_id(one.name) == motion for one in meeting.calls()):
+        meeting.answer_call(motion, choice == "yes", now)
+    else:
+        meeting.vote(motion, choice == "yes", now)
+
+
+def _secede(meeting: Meeting, command: Command, now: float) -> None:
+    members, rules = command.get("with"), command.get("charter")
+    if not isinstance(members, list) or not all(isinstance(one, str) for one in members):
+        raise CommandError('"with" is a list of members.')
+    charter = None
+    try:
+        if isinstance(rules, dict):
+            charter = from_mapping(rules)
+        elif rules is not None:
+            charter = PRESETS[rules]
+    except CharterError as error:
+        raise CommandError(str(error)) from None
+    except (KeyError, TypeError):
+        raise CommandError(f'"charter" is one of {", ".join(PRESETS)}, or its fields.') from None
+    meeting.call(members, charter, now)
 
 
 _ACTIONS: dict[str, Callable[[Meeting, Command, float], None]] = {
@@ -89,5 +106,6 @@ _ACTIONS: dict[str, Callable[[Meeting, Command, float], None]] = {
     "accept_charter": lambda meeting, command, now: meeting.accept_charter(now),
     "move": _move,
     "vote": _vote,
+    "secede": _secede,
     "leave": lambda meeting, command, now: meeting.leave(now),
 }

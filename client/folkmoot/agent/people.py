@@ -56,6 +56,18 @@ class Words:
         if kind == "member_out":
             how = "left" if event.get("cause") == "left" else "was removed"
             return Text(f"{self._name(event)} {how}.")
+        if kind == "motion" and event["kind"] == "secede":
+            return Text(
+                f"{self._name(event, 'by')} calls {event['needed']} of you to walk out together, "
+                "to another meeting: answer in the page.",
+                style="bold",
+            )
+        if kind == "seceded":
+            return Text(
+                "You are in another meeting now, with those who came along. Whoever stayed hears "
+                "nothing of it. The invite is another one.",
+                style="bold green",
+            )
         if kind == "motion":
             return Text(
                 f"{self._name(event, 'by')} moves: {_asked(event)} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from folkmoot.agent import walkouts
 from folkmoot.governance import Charter, differences, sentences, to_mapping
 from folkmoot.governance.motion import MotionKind
 from folkmoot.meeting import Meeting, events, names
@@ -68,6 +69,7 @@ def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Eve
             for index, relay in enumerate(meeting.relays)
         ],
         "confirmed": meeting.confirmed,
+        "calls": walkouts.calls_of(meeting, now),
         "charter": charter_view(meeting.charter),
     }
 
@@ -172,6 +174,8 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
         ]
     if isinstance(event, events.Decided):
         return [{"event": "decided", "motion": motion_id(event.name), "carried": event.carried}]
+    if isinstance(event, events.Called | events.CallAnswered | events.CallOver | events.WalkedOut):
+        return [walkouts.event_of(meeting, event)]
     if isinstance(event, events.Refused):
         return [{"event": "refused", "what": event.what, "why": event.why}]
     if isinstance(event, events.LeftOut):

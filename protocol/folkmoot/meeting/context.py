@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -79,6 +79,14 @@ class Context:
     def want_rooms(self, wanted: list[Wanted]) -> None:
         """These rooms and no others shall be open."""
         self.outgoing.extend(self.rooms.want(wanted))
+
+    def beside(self, group_id: bytes, relays: tuple[Relay, ...]) -> Context:
+        """Our side of another meeting that we go on in, under the same seat and key: what waits to
+        be done and told is done there, and this side has queues of its own from now on."""
+        rooms = RoomTable((relay.address.pin for relay in relays), self.rooms)
+        other = replace(self, group_id=group_id, relays=relays, rooms=rooms)
+        self.outgoing, self.events = deque(), deque()
+        return other
 
 
 def make_context(

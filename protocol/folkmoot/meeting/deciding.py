@@ -90,7 +90,7 @@ class Deciding(Hearing):
         if why is not None:
             raise UsageError(why)
         signed = sign_motion(self.context.key, self.context.group_id, motion)
-        self._publish(RecordKind.MOTION, signed.encode(), now)
+        self.publish(RecordKind.MOTION, signed.encode(), now)
         self.motions.receive_motion(signed.encode(), state, self.context.wall_s(now))
         self.act(now)
         return motion_id(motion.hash(self.context.group_id))
@@ -104,8 +104,18 @@ class Deciding(Hearing):
         why = self.epochs.ask(request, now)
         if why is not None:
             raise UsageError(f"They cannot come in: {why}.")
-        self._publish(RecordKind.REQUEST, request.encode(), now)
+        self.publish(RecordKind.REQUEST, request.encode(), now)
         return self.move(MotionKind.ADMIT, reference, now, seconds)
+
+    def _look_after_calls(self, now: float) -> None:
+        """Goes with a call of ours once it was answered."""
+        self.secession.handle_timer(now)
+        one = self.secession.ready(now)
+        if one is not None and self.walked is None and not self.evicted:
+            gone = self.secession.go(one, self.epochs.current, self._now(now))
+            if gone is not None:
+                record, self.walked = gone
+                self.publish(RecordKind.CALL_GO, record, now)
 
     def vote(self, motion: str, yes: bool, now: float) -> None:
         """Answers a motion, finally; UsageError with a sentence when we cannot."""
@@ -117,7 +127,7 @@ class Deciding(Hearing):
         ballot = make_ballot(
             self.context.key, self.context.group_id, self.context.seat, one.name, yes
         )
-        self._publish(RecordKind.BALLOT, ballot.encode(), now)
+        self.publish(RecordKind.BALLOT, ballot.encode(), now)
         self.motions.receive_ballot(ballot.encode(), state, wall_s)
         self.act(now)
 

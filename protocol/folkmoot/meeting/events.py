@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from folkmoot.cells.frames import EncodedFrame, MediaKind
+from folkmoot.governance.charter import Charter
 from folkmoot.governance.motion import Motion
 from folkmoot.wire.lanes import Direction, LaneSlot
 
@@ -177,6 +178,42 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """The member in `seat` calls those in `seats` to walk out together, to a meeting under this
+    charter; `name`: 32 bytes. We are one of them, or the caller."""
+
+    name: bytes
+    seat: bytes
+    seats: tuple[bytes, ...]
+    charter: Charter
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The member in `seat` comes along, or stays."""
+
+    name: bytes
+    seat: bytes
+    yes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallOver:
+    """A call is over: those who said yes `went`, or nobody did."""
+
+    name: bytes
+    went: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WalkedOut:
+    """We are in another meeting now, with those who came along: Joined and EpochChanged follow."""
+
+    by: bytes
+    seats: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """Something was not done. `what`: admission, commit, chat and so on; `why`: a sentence; `seat`:
     whose it was, if that is known and not ours."""
@@ -231,6 +268,10 @@ Event = (
     | MotionMade
     | BallotCast
     | Decided
+    | Called
+    | CallAnswered
+    | CallOver
+    | WalkedOut
     | Refused
     | CharterDiffers
     | Left

@@ -41,6 +41,7 @@ from folkmoot.meeting.records import (
     Signed,
 )
 from folkmoot.meeting.rooms import COUNCIL, DOOR, VOICE, Lane, Wanted
+from folkmoot.meeting.secession import Secession, WalkedOut
 from folkmoot.meeting.signalling import Signalling
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
@@ -119,6 +120,10 @@ class Hearing(ABC):
         self.echo_at: float | None = None
         self._joined_tick = state.secrets.tick
         self.missing = Missing()
+        self.secession = Secession(
+            context.group_id, context.seat, context.key, context.tell, context.entropy
+        )
+        self.walked: WalkedOut | None = None
         self.follow(now)
 
     @property
@@ -173,7 +178,7 @@ class Hearing(ABC):
     # Others agreed, or may agree, on a commit that gives our seat a leaf that we asked for.
     evicted: bool = False
 
-    def _publish(self, kind: RecordKind, body: bytes, now: float) -> None:
+    def publish(self, kind: RecordKind, body: bytes, now: float) -> None:
         self.council.publish(kind, body, self.context.wall_s(now))
 
     @abstractmethod
@@ -314,6 +319,12 @@ class Hearing(ABC):
                 self.motions.receive_motion(body, state, self.context.wall_s(now))
             elif kind == RecordKind.BALLOT:
                 self.motions.receive_ballot(body, state, self.context.wall_s(now))
+            elif kind == RecordKind.CALL:
+                self.secession.hear_call(body, state, now, self.context.wall_s(now))
+            elif kind == RecordKind.CALL_REPLY:
+                self.secession.hear_reply(body, state, now)
+            elif kind == RecordKind.CALL_GO and self.walked is None:
+                self.walked = self.secession.hear_go(body, state)
         except DecodeError:
             # A record of a member that we cannot read: kept in the log, so that others compare
             # equal.

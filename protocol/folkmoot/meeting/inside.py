@@ -83,7 +83,7 @@ class Inside(Deciding):
                 break
             if isinstance(step, Offer):
                 self.save(now)
-                self._publish(RecordKind.HANDSHAKE, step.handshake.encode(), now)
+                self.publish(RecordKind.HANDSHAKE, step.handshake.encode(), now)
                 self.listen_anew()
             elif isinstance(step, SendNaming):
                 signed = sign_statement(
@@ -169,12 +169,12 @@ class Inside(Deciding):
             cut_off=self.alone(now),
             entropy=self.context.entropy,
         )
-        self._publish(RecordKind.CONTENT, body, now)
+        self.publish(RecordKind.CONTENT, body, now)
         self._tell_chat(now)
 
     def _say_again(self, tick: int | None, now: float) -> None:
         for body in self.chat.again(self.epochs.current, tick, self.context.entropy):
-            self._publish(RecordKind.CONTENT, body, now)
+            self.publish(RecordKind.CONTENT, body, now)
 
     def _tell_chat(self, now: float) -> None:
         names = self.presence.names(self.name)
@@ -310,7 +310,7 @@ class Inside(Deciding):
             self.context.tell(Refused("admit", f"They cannot come in: {why}."))
             return
         self.entrance.let_in(request)
-        self._publish(RecordKind.REQUEST, request.encode(), now)
+        self.publish(RecordKind.REQUEST, request.encode(), now)
         self.epochs.wanted(now)
         self.act(now)
 
@@ -334,7 +334,7 @@ class Inside(Deciding):
         farewell = make_farewell(
             self.context.key, self.context.group_id, self.context.seat, entry.leaf_hash
         )
-        self._publish(RecordKind.FAREWELL, farewell.encode(), now)
+        self.publish(RecordKind.FAREWELL, farewell.encode(), now)
         self._farewell_at = now
         # Our own answer is not waited for either: what the others settle is settled.
         self.epochs.goodbye(self.context.seat, now)
@@ -380,6 +380,7 @@ class Inside(Deciding):
 
     def _look_after_group(self, now: float) -> None:
         self.check_expelled(now)
+        self._look_after_calls(now)
         self.motions.handle_timer(self.epochs.current, self.context.wall_s(now))
         self.epochs.set_online(self.carried(now), now)
         self.finds_few(now)

@@ -4,6 +4,7 @@ invite."""
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 from folkmoot.governance import Charter, Relay
 from folkmoot.meeting.context import Context
@@ -14,6 +15,9 @@ from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.names import member_id, safety_code
 from folkmoot.meeting.outside import Outside
 from folkmoot.meeting.views import KnockView, MemberView, knocks_of, roster_of
+
+if TYPE_CHECKING:
+    from folkmoot.meeting.walking import Departing
 
 # What a picture may use of its lane: 60 cells a second of some 1,100 bytes, less room for key
 # frames.
@@ -40,6 +44,7 @@ class Looking:
         self._resting: Outside | None = None  # a claim that was not needed after all
         self._lost_check_at = 0.0
         self._alone_since: float | None = None
+        self._departing: Departing | None = None
 
     # -- looking
 

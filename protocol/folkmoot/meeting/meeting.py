@@ -30,10 +30,11 @@ from folkmoot.meeting.events import (
 from folkmoot.meeting.founding import found_group
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.invite import Invite
-from folkmoot.meeting.looking import Looking, Phase
-from folkmoot.meeting.names import clean_name, member_id
+from folkmoot.meeting.looking import Phase
+from folkmoot.meeting.names import clean_name
 from folkmoot.meeting.outside import Outside
 from folkmoot.meeting.save import Saved
+from folkmoot.meeting.walking import Walking
 from folkmoot.wire.codec import DecodeError
 
 GROUP_ID_BYTES = 16
@@ -41,7 +42,7 @@ LOST_CHECK_EVERY_S = 1.0
 ALONE_S = 20.0  # nobody answered at the door: the seat's owner goes on alone
 
 
-class Meeting(Looking):
+class Meeting(Walking):
     """See the module; make one with `found`, `join` or `restore`."""
 
     # -- beginning
@@ -163,10 +164,13 @@ class Meeting(Looking):
     def receive(self, room: int, cells: Sequence[bytes], now: float) -> None:
         """Cells that a relay sent for one of our rooms. Nothing in them can raise."""
         wanted = self._context.rooms.lookup(room)
+        if wanted is None and self._departing is not None:
+            self._departing.receive(room, cells, now)
         if wanted is None or self._left:
             return
         if self._inside is not None:
             self._inside.receive(wanted, cells, now)
+            self._walk_out(now)
         if self._outside is not None:
             self._outside.receive(wanted, cells, now)
             self._progress(now)
@@ -174,15 +178,22 @@ class Meeting(Looking):
     def room_changed(self, room: int, is_open: bool, now: float) -> None:
         """A relay opened a room of ours, or its link is gone."""
         self._context.rooms.changed(room, is_open)
+        if self._departing is not None:
+            self._departing.room_changed(room, is_open, now)
         if self._inside is not None and not self._left:
             self._inside.rooms_changed(now)
 
     def handle_timer(self, now: float) -> None:
         """Time passed."""
+        if self._departing is not None:
+            self._departing.handle_timer(now)
+            if self._departing.is_over:
+                self._departing = None
         if self._left:
             return
         if self._inside is not None:
             self._inside.handle_timer(now)
+            self._walk_out(now)
             if now >= self._lost_check_at and self._outside is None:
                 self._lost_check_at = now + LOST_CHECK_EVERY_S
                 if self._inside.needs_leaf or self._inside.is_lost(now):
@@ -220,12 +231,15 @@ class Meeting(Looking):
         """When `handle_timer` is due."""
         if self._left:
             return None
-        times = [part.next_timer() for part in (self._inside, self._outside) if part is not None]
+        parts = (self._inside, self._outside, self._departing)
+        times = [part.next_timer() for part in parts if part is not None]
         return min((due for due in times if due is not None), default=None)
 
     def next_outgoing(self) -> Outgoing | None:
         """What the driver must do next."""
-        return self._context.outgoing.popleft() if self._context.outgoing else None
+        if self._context.outgoing:
+            return self._context.outgoing.popleft()
+        return None if self._departing is None else self._departing.next_outgoing()
 
     def next_event(self) -> Event | None:
         """What happened since, oldest first."""
@@ -262,11 +276,6 @@ class Meeting(Looking):
             self._arrived(state)
 
     # -- wishes of our person
-
-    def _member(self) -> Inside:
-        if self._inside is None or self._left:
-            raise UsageError("You are not in the meeting yet.")
-        return self._inside
 
     def chat(self, text: str, now: float) -> None:
         """Says `text` (at most CHAT_BYTES_MAX bytes) to everybody."""
@@ -356,12 +365,6 @@ class Meeting(Looking):
             self._context.tell(Left("You left before you were in the meeting."))
         else:
             self._inside.leave(now)
-
-    def _seat_of(self, member: str) -> bytes:
-        for seat in self._member().presence.members:
-            if member_id(seat) == member:
-                return seat
-        raise UsageError("There is no such member.")
 
     # -- media
 

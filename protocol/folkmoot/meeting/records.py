@@ -52,6 +52,9 @@ class RecordKind(enum.IntEnum):
     REQUEST = 4  # a key package that asks for a leaf
     MOTION = 5
     BALLOT = 6
+    CALL = 7
+    CALL_REPLY = 8
+    CALL_GO = 9
 
 
 class Showing(enum.IntFlag):

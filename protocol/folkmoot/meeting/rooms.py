@@ -17,6 +17,7 @@ from folkmoot.meeting.secrets import room_seed
 from folkmoot.wire.lanes import Direction, LaneSlot
 
 ROOMS_MAX = 512
+HANDLES_APART = 1 << 16  # more rooms than one opens while it leaves
 NOBODY = bytes(SEAT_BYTES)
 
 
@@ -58,12 +59,13 @@ class _Room:
 class RoomTable:
     """The rooms of one meeting over all its relays."""
 
-    def __init__(self, pins: Iterable[bytes]) -> None:
-        """`pins`: the relays' pins (32 bytes each), by relay number."""
+    def __init__(self, pins: Iterable[bytes], after: RoomTable | None = None) -> None:
+        """`pins`: the relays' pins (32 bytes each), by relay number; `after`: another meeting's
+        table, whose handles go on to mean its rooms."""
         self._pins = tuple(pins)
         self._rooms: dict[int, _Room] = {}
         self._handles: dict[Wanted, int] = {}
-        self._next_handle = 1
+        self._next_handle: int = 1 if after is None else after._next_handle + HANDLES_APART
 
     def want(self, wanted: Iterable[Wanted]) -> list[OpenRoom | CloseRoom]:
         """What the driver must do so that exactly these rooms are open; the first ROOMS_MAX

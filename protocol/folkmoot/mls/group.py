@@ -370,10 +370,13 @@ class Group:
         key_packages: Sequence[bytes],
         extensions: Sequence[Extension] | None = None,
         *,
+        group_info_extensions: Sequence[Extension] = (),
         entropy: Entropy,
     ) -> Created:
         """A new group of some of this one's members (§11.3); extensions default to this one's."""
-        made = resuming.branch(self._epoch, group_id, bundle, key_packages, extensions, entropy)
+        made = resuming.branch(
+            self._epoch, group_id, bundle, key_packages, extensions, entropy, group_info_extensions
+        )
         return Group(made.outcome.before)._created(made)
 
     # Saving

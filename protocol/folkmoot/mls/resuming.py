@@ -22,12 +22,14 @@ def _first_commit(
     usage: int,
     adds: Sequence[Add],
     entropy: Entropy,
+    group_info_extensions: Sequence[Extension] = (),
 ) -> Made:
     """The commit from epoch 0 to 1 that adds everybody and proves that it follows the old group."""
     nonce = entropy(fresh.suite.nh)
     name = PreSharedKeyID.resumption(usage, old.context.group_id, old.context.epoch, nonce)
     items: list[Proposal] = [*adds, PreSharedKey(name)]
-    return make_commit(fresh, items, CommitOptions(resuming=True), entropy)
+    options = CommitOptions(resuming=True, group_info_extensions=tuple(group_info_extensions))
+    return make_commit(fresh, items, options, entropy)
 
 
 def reinitialize(
@@ -56,6 +58,7 @@ def branch(
     key_packages: Sequence[bytes],
     extensions: Sequence[Extension] | None,
     entropy: Entropy,
+    group_info_extensions: Sequence[Extension] = (),
 ) -> Made:
     """A new group of some members of the old one; raises MlsError."""
     adds = [Add(framed) for framed in key_packages]
@@ -66,4 +69,4 @@ def branch(
         raise ValidationError(Check.WELCOME_BRANCH, "somebody who was not in the group")
     listed = old.context.extensions if extensions is None else tuple(extensions)
     fresh = joining.create(old.suite.id, group_id, bundle, listed, entropy, old.history)
-    return _first_commit(old, fresh, psks.USAGE_BRANCH, adds, entropy)
+    return _first_commit(old, fresh, psks.USAGE_BRANCH, adds, entropy, group_info_extensions)

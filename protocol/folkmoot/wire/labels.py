@@ -48,6 +48,9 @@ class Sign(enum.Enum):
     INVITE = b"invite"
     MOTION = b"motion"
     BALLOT = b"ballot"
+    CALL = b"call"  # to walk out together
+    CALL_REPLY = b"call reply"
+    CALL_GO = b"call go"
     VOICE_CELL = b"voice cell"
     PICTURE_FRAME = b"picture frame"
 
