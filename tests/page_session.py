@@ -53,6 +53,7 @@ class FakeSession:
                 },
             ],
             "confirmed": True,
+            "calls": [],
             "charter": {
                 "admission": "sponsor",
                 "sentences": [
@@ -162,6 +163,17 @@ class FakeSession:
             "may_vote": subject != OWN, **extra,
         }  # fmt: skip
 
+    def call(self, call: str, *members: str, by: str = "bbbb0001", **extra: Any) -> Event:
+        """A call to walk out together, as a snapshot has it."""
+        named = {one["member"]: one["name"] for one in self.state["members"]}
+        return {
+            "call": call, "by": by, "by_name": named[by], "by_tag": "", "mine": by == OWN,
+            "with": [
+                {"member": one, "name": named[one], "tag": "", "answer": ""} for one in members
+            ],
+            "own": "", "changes": [], "ends_in_s": 100.0, **extra,
+        }  # fmt: skip
+
     @staticmethod
     def decision(motion: Event, outcome: str, **extra: Any) -> Event:
         """What a snapshot says of a motion that is over."""
@@ -201,7 +213,7 @@ class FakeSession:
                 self._set(command["member"], hidden=command["do"] == "hide")
             case "microphone" | "camera":
                 self._set(OWN, **{command["do"]: command["on"]})
-            case "move" | "vote" if self.state.get("voting"):
+            case "move" | "vote" | "secede" if self.state.get("voting") or self.state.get("calls"):
                 pass  # what comes of it, the tests say
             case "rename":
                 self.state["me"] = {"member": OWN, "name": command["name"]}

@@ -83,6 +83,30 @@ async def _meeting(here: World, page: Page, session: FakeSession) -> Shown:
     yield "twelve", page
 
 
+async def _calls(here: World, page: Page, session: FakeSession) -> Shown:
+    """Called to walk out, asked once more, calling others."""
+    answered = session.call(
+        "c1", OWN, "bbbb0002", "bbbb0003", changes=["Everyone here has a vote."]
+    )
+    answered["with"][1]["answer"], answered["with"][2]["answer"] = "yes", "no"
+    session.change(calls=[answered])
+    await expect(button(page, "See the call")).to_be_visible()
+    yield "call-notice", page
+    await button(page, "See the call").click()
+    yield "call", page
+    await button(page, "Come along with Bertolt Brandt").click()
+    yield "come-along", page
+    await page.keyboard.press("Escape")
+    session.change(calls=[session.call("c2", "bbbb0002", "bbbb0003", by=OWN)])
+    yield "call-of-mine", page
+    session.change(calls=[])
+    await button(page, "Walk out together…").click()
+    await page.get_by_role("checkbox", name="Chidi").check()
+    yield "walk-out", page
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Alt+p")
+
+
 async def _votes(here: World, page: Page, session: FakeSession) -> Shown:
     """A vote that runs, one that cannot be carried, one about oneself, one that is over."""
     session.under_votes(guests=("bbbb0002", "bbbb0003"))
@@ -202,7 +226,7 @@ def test_every_view_and_dialog(size: tuple[int, int]) -> None:
         session.state["return_with"] = INVITE
         async with world(session) as here:
             page = await here.open(reduced_motion="reduce")
-            for part in (_before, _meeting, _votes, _sides_and_dialogs, _endings):
+            for part in (_before, _meeting, _calls, _votes, _sides_and_dialogs, _endings):
                 async for what, shown in part(here, page, session):
                     await judge(what, shown)
             await page.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Sequence
 
@@ -40,6 +41,7 @@ from folkmoot.meeting.records import (
     item,
     split_item,
 )
+from folkmoot.meeting.secession import Call, Go, Reply
 from folkmoot.meeting.secrets import DoorSecrets, MeetingSecrets
 from folkmoot.wire import codec
 from folkmoot.wire.address import RelayAddress
@@ -313,6 +315,14 @@ _STATEMENTS: tuple[tuple[Callable[[codec.Reader], object], bytes], ...] = (
     (KeyFrameWanted.read, KeyFrameWanted(SEAT, 1).encode()),
     (Request.read, Request(b"k" * 100, SPONSOR).encode()),
     (read_evidence, READMISSION.encode()),
+    (Call.read, Call(SEAT, b"n" * 16, 5, (b"t" * 16,), PRESETS["circle"]).encode()),
+    (Reply.read, Reply(SEAT, HASH, b"k" * 100).encode()),
+    (
+        Go.read,
+        Go(
+            Signed(SEAT + HASH + hashlib.sha256(b"welcome").digest(), SIGNATURE), b"welcome"
+        ).encode(),
+    ),
     (Claim.read, Claim(Side(HASH, 0, 1), READMISSION, must=False).encode()),
     (
         MeetingSecrets.read,

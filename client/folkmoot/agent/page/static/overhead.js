@@ -8,6 +8,7 @@ import { button, note } from "./parts.js";
 import { SafetyDialog, labelSafety } from "./safety.js";
 import { keepFocus, knockRow } from "./side.js";
 import { asked, subject } from "./votes.js";
+import { called } from "./walkout.js";
 import { plural } from "./words.js";
 
 const KNOCKS_SHOWN = 2;
@@ -121,12 +122,20 @@ export class Notices {
     return [`${open.length} votes are open. The first that ends is on ${subject(open[0])}.`];
   }
 
+  /** Who calls this person to walk out, likewise. */
+  #calls() {
+    const { app, side } = this.meeting;
+    const { calls = [], me } = app.snapshot ?? {};
+    return side === "people" ? [] : calls.filter((call) => !call.mine && !call.own).map((call) => called(call, me));
+  }
+
   update() {
     const { silent } = this.meeting;
     const votes = this.#votes();
+    const calls = this.#calls();
     const notices = this.#now();
     const alone = this.#alone();
-    const key = JSON.stringify([notices, silent, alone, votes]);
+    const key = JSON.stringify([notices, silent, alone, votes, calls]);
     if (key === this.key) return;
     this.key = key;
     const invite = () => button("Invite somebody", () => this.meeting.invite(), { icon: "invite" });
@@ -139,6 +148,13 @@ export class Notices {
           "info",
           text,
           button("See the vote", () => this.meeting.showSide("people"), { "data-focus": "see the vote" }),
+        ),
+      ),
+      ...calls.map((text) =>
+        note(
+          "info",
+          text,
+          button("See the call", () => this.meeting.showSide("people"), { "data-focus": "see the call" }),
         ),
       ),
       alone && note("info", "You are the only one here.", invite()),

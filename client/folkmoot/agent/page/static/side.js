@@ -5,6 +5,7 @@
 import { Paced, fill, h, icon, mark, say } from "./dom.js";
 import { button, iconButton, nameOf } from "./parts.js";
 import { Votes, moveDialog } from "./votes.js";
+import { Walkouts } from "./walkout.js";
 import { cleanName, cleanText, clock, hue, initials, list, plural } from "./words.js";
 
 const LINES_MAX = 2000;
@@ -18,6 +19,7 @@ export class People {
     this.heading = h("h2", { id: "people-heading" }, "People");
     this.knocks = h("section", { class: "knock-list", "aria-label": "Waiting to be let in" });
     this.votes = new Votes(meeting);
+    this.walkouts = new Walkouts(meeting);
     this.members = h("ul", { class: "people" });
     this.element = h(
       "aside",
@@ -31,16 +33,18 @@ export class People {
       h(
         "div",
         { class: "side-body" },
+        this.walkouts.element,
         this.knocks,
         this.votes.element,
         this.members,
         button("Invite somebody", () => meeting.invite(), { icon: "invite", class: "wide" }),
+        this.walkouts.begin,
       ),
     );
   }
 
   focus() {
-    (this.element.querySelector(".knock-list button, .vote button") ?? this.element.querySelector(".icon-button")).focus();
+    (this.element.querySelector(".walkout button, .knock-list button, .vote button") ?? this.element.querySelector(".icon-button")).focus();
   }
 
   /**
@@ -51,6 +55,7 @@ export class People {
     const members = snapshot.members ?? [];
     const knocks = snapshot.knocks ?? [];
     this.votes.update(snapshot);
+    this.walkouts.update(snapshot);
     say(this.heading, `People (${members.length})`);
     const key = JSON.stringify([members, knocks, [...hidden], snapshot.me, snapshot.voting]);
     if (key === this.key) return;
