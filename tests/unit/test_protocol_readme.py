@@ -47,4 +47,4 @@ def test_every_item_and_record_kind_is_in_a_table() -> None:
     for kind in records.ItemKind:
         assert f"| {kind.value} {kind.name.lower().replace('_', ' ')} |" in TEXT
     for record in records.RecordKind:
-        assert f"| {record.value} {record.name.lower()}" in TEXT
+        assert f"| {record.value} {record.name.lower().replace('_', ' ')}" in TEXT
