@@ -14,6 +14,7 @@ from folkmoot.agreement import votes
 from folkmoot.cells import authorship
 from folkmoot.cells.repeats import RepeatScheduler
 from folkmoot.governance import judge as judging
+from folkmoot.governance.charter import Charter
 from folkmoot.governance.evidence import (
     Farewell,
     decode_commit_evidence,
@@ -26,6 +27,7 @@ from folkmoot.meeting import epochs, ticks
 from folkmoot.meeting.chat import ChatBook
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.media import MediaPlane
+from folkmoot.meeting.missing import Missing
 from folkmoot.meeting.presence import Presence
 from folkmoot.meeting.secrets import MeetingSecrets
 from folkmoot.meeting.signalling import Signalling
@@ -274,9 +276,44 @@ def _nobody_is_lost(patches: Patches) -> None:
     patches.set(Presence, "lost", lambda self, state, explained, now: False)
 
 
+def _half_removes(patches: Patches) -> None:
+    def needed(self: Charter, electors: int, *, accused_votes: bool = True) -> int | None:
+        return None if self.removal is None else max(2, electors // 2)
+
+    patches.set(Charter, "removal_needed", needed)
+
+
+def _the_accused_is_not_counted(patches: Patches) -> None:
+    real = Charter.removal_needed
+
+    def needed(self: Charter, electors: int, *, accused_votes: bool = True) -> int | None:
+        return real(self, electors - 2, accused_votes=False)
+
+    patches.set(Charter, "removal_needed", needed)
+
+
+def _few_let_others_in(patches: Patches) -> None:
+    patches.set(Missing, "holds", lambda self, now: False)
+
+
+def _removal_keeps_the_rooms(patches: Patches) -> None:
+    real = MeetingSecrets.before_commit
+
+    def before_commit(
+        self: MeetingSecrets,
+        tick: int,
+        committer: bytes,
+        takes_away: bool,
+        by_ballots: bool = False,
+    ) -> MeetingSecrets:
+        return real(self, tick, committer, takes_away and not by_ballots, False)
+
+    patches.set(MeetingSecrets, "before_commit", before_commit)
+
+
 MUTANTS = (
     Mutant("a Remove needs no evidence", _remove_anybody, 10),
-    Mutant("a farewell needs no signature", _unsigned_farewells, 7),
+    Mutant("a farewell needs no signature", _unsigned_farewells, 41),
     Mutant("a farewell of a stale leaf is good", _stale_farewells, 10),
     Mutant("an Add needs no sponsor", _no_sponsor, 4),
     Mutant("a saved state seals again", _saved_state_seals, 6),
@@ -292,9 +329,13 @@ MUTANTS = (
     Mutant("voice cells need no signature", _voices_unsigned, 0),
     Mutant("old beacons count", _beacons_replayed, 12),
     Mutant("chat is not compared with what was shown", _chat_shown_twice, 15),
-    Mutant("half is enough to settle", _half_is_enough, 6),
+    Mutant("half is enough to settle", _half_is_enough, 4),
     Mutant("commits from the future are named", _commits_from_the_future, 49),
     Mutant("records are not repeated", _no_repeats, 23),
     Mutant("who leaves does not wait to be taken out", _left_at_once, 13),
-    Mutant("sides that settled apart stay apart", _nobody_is_lost, 137),
+    Mutant("sides that settled apart stay apart", _nobody_is_lost, 77),
+    Mutant("half are enough to remove somebody", _half_removes, 200),
+    Mutant("a removal counts fewer than all", _the_accused_is_not_counted, 200),
+    Mutant("who hears few lets others in", _few_let_others_in, 362),
+    Mutant("a removal leaves the rooms and secrets as they are", _removal_keeps_the_rooms, 200),
 )
