@@ -57,7 +57,9 @@ def test_fifty_come_at_once_and_go_on_whatever_happens_to_one_of_them() -> None:
 
         gone = members.pop(20)
         world.do(gone, lambda m: m.leave(world.now))
-        world.run_until(lambda: _together(members, world.now), HEALED_S)
+        world.run_until(
+            lambda: _together(members, world.now) and bool(gone.of(events.Left)), HEALED_S
+        )
         (left,) = gone.of(events.Left)
         assert left.why == events.LEFT_WELL
         say(world, back, "back again")
