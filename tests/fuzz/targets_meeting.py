@@ -253,7 +253,7 @@ class Insider(_Inside):
         elif wish % 4 == 1 and knock is not None:
             meeting.refuse(knock, now)
         elif wish % 4 == 2 and any(one.seat == self.insider.seat for one in meeting.roster(now)):
-            meeting.mute(bob, True)
+            meeting.mute(bob, True, now)
             meeting.hide(bob, wish > 4, now)
         elif wish % 4 == 3:
             meeting.show(MediaKind.CAMERA, wish > 4, now)

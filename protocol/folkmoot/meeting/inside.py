@@ -135,8 +135,7 @@ class Inside(Deciding):
             self.motions.carried_out(step.verdict.carried)
         self.context.tell(EpochChanged(step.after.group.epoch, step.after.authenticator))
         self.chat.retry(self.epochs.states(), now)
-        # (Of the epoch that we are in: who catches up moves several steps at once, and says nothing
-        # to those who came in meanwhile that it wrote before.)
+        # (Not of this step's: who catches up takes several at once, and others came in since.)
         self._say_again(self.epochs.current.secrets.tick, now)
         if self.departure_deadline is not None:
             # Our leaf is another one if the commit was ours, and the farewell to the old one stale.
@@ -445,5 +444,7 @@ class Inside(Deciding):
             seat=self.context.seat,
             name=self.name,
             beacon_ms=max(self.beacons.last_ms, self.context.wall_ms(now)),
+            muted=frozenset(self.media.muted),
+            hidden=frozenset(self.hidden),
         )
         self.context.save(saved.encode())

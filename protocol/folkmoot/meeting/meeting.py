@@ -124,6 +124,8 @@ class Meeting(Walking):
             seals=False,
             beacon_after_ms=saved.beacon_ms,
         )
+        meeting._inside.media.muted |= saved.muted
+        meeting._inside.hidden |= saved.hidden
         meeting._return(now)
         return meeting
 
@@ -343,17 +345,19 @@ class Meeting(Walking):
         inside.rooms_changed(now)
         inside.beacon_soon(now)
 
-    def mute(self, member: str, on: bool) -> None:
-        """Hears or does not hear a member, for ourselves alone."""
+    def mute(self, member: str, on: bool, now: float) -> None:
+        """Hears or does not hear a member, for ourselves alone, as long as the meeting lasts."""
         inside = self._member()
         change = inside.media.muted.add if on else inside.media.muted.discard
         change(self._seat_of(member))
+        inside.save(now)
         self._context.tell(RosterChanged())
 
     def hide(self, member: str, on: bool, now: float) -> None:
         """Sees or does not see a member, for ourselves alone."""
         inside = self._member()
         inside.hide(self._seat_of(member), on, now)
+        inside.save(now)
         self._context.tell(RosterChanged())
 
     def leave(self, now: float) -> None:

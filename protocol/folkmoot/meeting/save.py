@@ -15,7 +15,8 @@ from folkmoot.meeting.records import NAME_BYTES_MAX
 from folkmoot.meeting.secrets import MeetingSecrets
 from folkmoot.wire import codec
 
-SAVED_VERSION = 2
+SAVED_VERSION = 3
+LOCAL_MAX = 1024  # members muted, and hidden, for oneself
 GROUP_BYTES_MAX = 8 << 20
 BEACON_MS_MAX = 1 << 48  # the year 10889: what is later is no clock's, and leaves no time for more
 CHECKSUM_BYTES = 16
@@ -31,7 +32,7 @@ def _checksum(content: bytes) -> bytes:
 @dataclass(frozen=True, slots=True)
 class Saved:
     """One seat. `group`: the epoch as `mls.Group.save` gives it; `beacon_ms`: beacons go on after
-    it."""
+    it; `muted`, `hidden`: seats that its person does not want to hear, or to see."""
 
     group: bytes = field(repr=False)
     secrets: MeetingSecrets = field(repr=False)
@@ -39,6 +40,8 @@ class Saved:
     seat: bytes
     name: str
     beacon_ms: int
+    muted: frozenset[bytes] = frozenset()
+    hidden: frozenset[bytes] = frozenset()
 
     def encode(self) -> bytes:
         content = (
@@ -46,6 +49,8 @@ class Saved:
             + self.seat
             + codec.text(self.name)
             + codec.u64(self.beacon_ms)
+            + codec.vector(sorted(self.muted)[:LOCAL_MAX])
+            + codec.vector(sorted(self.hidden)[:LOCAL_MAX])
             + codec.opaque(self.extension.encode())
             + codec.opaque(self.secrets.encode())
             + codec.opaque(self.group)
@@ -68,7 +73,11 @@ class Saved:
         seat, name, beacon_ms = reader.take(SEAT_BYTES), reader.text(NAME_BYTES_MAX), reader.u64()
         if beacon_ms > BEACON_MS_MAX:
             raise codec.DecodeError("a saved seat of another age")
+        muted, hidden = (
+            reader.vector(lambda one: one.take(SEAT_BYTES), items_max=LOCAL_MAX) for _ in range(2)
+        )
         extension = MeetingExtension.decode(reader.opaque(1 << 16))
         secrets = codec.decode(MeetingSecrets.read, reader.opaque(1 << 12))
         group = reader.opaque(GROUP_BYTES_MAX)
-        return cls(group, secrets, extension, seat, name, beacon_ms)
+        local = frozenset(muted), frozenset(hidden)
+        return cls(group, secrets, extension, seat, name, beacon_ms, *local)
