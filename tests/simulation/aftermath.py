@@ -208,8 +208,10 @@ class Aftermath:
             # A motion by a clock that is ahead opened only now.
             self._check_quiet(self.staying())
             return
-        if any(self.void.intersection(x.verdict.joined) for x in self.watch.settled[settled:]):
-            # Let in by a side on which its invite was good, told so by another, and gone.
+        late = [one.verdict for one in self.watch.settled[settled:]]
+        if any(self.void.intersection(one.joined) or one.left for one in late):
+            # Let in by a side on which its invite was good, told so by another, and gone; or a
+            # farewell of one who went unheard, and whose record came round only now.
             self._check_quiet(staying)
             return
         for one in staying:
