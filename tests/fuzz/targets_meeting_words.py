@@ -22,6 +22,7 @@ from folkmoot.governance.evidence import (
     read_evidence,
 )
 from folkmoot.meeting import door
+from folkmoot.meeting.calls import Call, Go, Reply
 from folkmoot.meeting.door import Claim, Knock, Side
 from folkmoot.meeting.invite import Invite, InviteError
 from folkmoot.meeting.names import clean_name, clean_text, skeleton
@@ -41,7 +42,6 @@ from folkmoot.meeting.records import (
     item,
     split_item,
 )
-from folkmoot.meeting.secession import Call, Go, Reply
 from folkmoot.meeting.secrets import DoorSecrets, MeetingSecrets
 from folkmoot.wire import codec
 from folkmoot.wire.address import RelayAddress

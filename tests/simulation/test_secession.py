@@ -10,12 +10,12 @@ from folkmoot import mls
 from folkmoot.governance import PRESETS, Relay
 from folkmoot.governance.roll import Roll
 from folkmoot.meeting import UsageError, events, secession
+from folkmoot.meeting.calls import Call, Go, call_id
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.names import member_id
 from folkmoot.meeting.records import RecordKind
 from folkmoot.meeting.save import Saved
-from folkmoot.meeting.secession import CALL_S, WAIT_S, Call, Go, OpenCall
-from folkmoot.meeting.walking import call_id
+from folkmoot.meeting.secession import CALL_S, WAIT_S, OpenCall
 from folkmoot.wire import codec
 from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.labels import Sign

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from folkmoot import mls
@@ -154,6 +156,30 @@ def test_a_branch_takes_no_stranger(suite: int) -> None:
         mls.Check.WELCOME_BRANCH,
         lambda: mls.Group.join(welcome, bundles["bob"], parent=older, resumption_psks=keys),
     )
+
+
+def test_a_branch_from_before_some_left(suite: int) -> None:
+    """Its Welcome comes late to Bob: who is in it was in the group then, and he knows that."""
+    world = trio(suite)
+    bundles = {name: world.bundle(name) for name in OTHERS}
+    created = world.groups["alice"].branch(
+        b"a branch",
+        world.bundle("alice"),
+        [one.key_package for one in bundles.values()],
+        entropy=world.entropy,
+    )
+    welcome = created.welcome
+    assert welcome is not None
+    carol = next(one for one in world.groups["bob"].members() if one.identity == b"carol")
+    world.commit("bob", [mls.Remove(carol.leaf)])
+    bob = world.groups["bob"]
+    for former in ((), (b"dave",)):
+        refused(
+            mls.Check.WELCOME_BRANCH,
+            functools.partial(mls.Group.join, welcome, bundles["bob"], parent=bob, former=former),
+        )
+    joined = mls.Group.join(welcome, bundles["bob"], parent=bob, former=(b"carol",))
+    assert joined.epoch_authenticator == created.staged.merge().epoch_authenticator
 
 
 def test_resumption_keys_have_their_place(suite: int) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from folkmoot.cells.frames import MediaKind
 from folkmoot.governance import PRESETS, CharterError, from_mapping
 from folkmoot.meeting import Meeting, UsageError
+from folkmoot.meeting.calls import call_id
 from folkmoot.meeting.records import CHAT_BYTES_MAX
-from folkmoot.meeting.walking import call_id
 
 Command = dict[str, Any]
 

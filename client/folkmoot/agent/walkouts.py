@@ -6,8 +6,8 @@ from typing import Any
 
 from folkmoot.governance import differences
 from folkmoot.meeting import Meeting, events, names
+from folkmoot.meeting.calls import call_id
 from folkmoot.meeting.secession import OpenCall
-from folkmoot.meeting.walking import call_id
 
 Event = dict[str, Any]
 

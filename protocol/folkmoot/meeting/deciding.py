@@ -110,6 +110,9 @@ class Deciding(Hearing):
     def _look_after_calls(self, now: float) -> None:
         """Goes with a call of ours once it was answered."""
         self.secession.handle_timer(now)
+        if self.walked is not None:
+            return
+        self.walked = self.secession.catch_up(self.epochs.current)
         one = self.secession.ready(now)
         if one is not None and self.walked is None and not self.evicted:
             gone = self.secession.go(one, self.epochs.current, self._now(now))

@@ -322,7 +322,7 @@ class Hearing(ABC):
             elif kind == RecordKind.CALL:
                 self.secession.hear_call(body, state, now, self.context.wall_s(now))
             elif kind == RecordKind.CALL_REPLY:
-                self.secession.hear_reply(body, state, now)
+                self.secession.hear_reply(body, now)
             elif kind == RecordKind.CALL_GO and self.walked is None:
                 self.walked = self.secession.hear_go(body, state)
         except DecodeError:

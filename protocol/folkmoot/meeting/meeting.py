@@ -188,6 +188,8 @@ class Meeting(Walking):
     def handle_timer(self, now: float) -> None:
         """Time passed."""
         if self._departing is not None:
+            if self._inside is not None and self._inside.presence.all_here(now):
+                self._departing.say_farewell(now)
             self._departing.handle_timer(now)
             if self._departing.is_over:
                 self._departing = None
@@ -364,6 +366,8 @@ class Meeting(Walking):
         """Leaves; the event Left says when it is done."""
         if self._left:
             return
+        if self._departing is not None:
+            self._departing.say_farewell(now)
         if self._inside is None:
             self._context.save(b"")
             self._context.tell(Left("You left before you were in the meeting."))

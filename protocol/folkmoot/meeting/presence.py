@@ -126,6 +126,10 @@ class Presence:
         """How many members are here, ourselves included."""
         return 1 + sum(one.here(now) for one in self.members.values())
 
+    def all_here(self, now: float) -> bool:
+        """Whether every member is."""
+        return self.heard_count(now) >= len(self.members)
+
     def side_count(self, held: Iterable[bytes], now: float) -> int:
         """How many of those here are in one of these epochs (authenticators), ourselves
         included."""

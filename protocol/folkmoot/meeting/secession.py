@@ -22,19 +22,18 @@ who follow to other relays or under another charter than the call said: then the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from folkmoot import mls
 from folkmoot.governance.charter import Charter
-from folkmoot.governance.evidence import SEAT_BYTES
 from folkmoot.governance.extension import MeetingExtension
 from folkmoot.governance.roll import Roll, is_recorded
 from folkmoot.governance.terms import Terms
+from folkmoot.meeting.calls import CALLED_MAX, NONCE_BYTES, Call, Go, Reply, call_id
 from folkmoot.meeting.context import UsageError
-from folkmoot.meeting.door import KEY_PACKAGE_BYTES_MAX
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import CallAnswered, Called, CallOver, Event, Refused
 from folkmoot.meeting.founding import SUITE, make_key_package
@@ -45,107 +44,31 @@ from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.labels import SECRET_BYTES, Sign, load_public_key
 
-CALLED_MAX = 48  # members called at once
 CALLS_MAX = 16  # open at the same time; one of each caller
 CALL_S = 120  # a call is open for so long
 # All have answered, or so long after the first yes: then it goes with those who said yes.
 WAIT_S = 30.0
-WELCOME_BYTES_MAX = 60 << 10
-NAME_BYTES = 32
-NONCE_BYTES = 16
 GROUP_ID_BYTES = 16
-_NAME_PREFIX = b"Folkmoot 1 call"
 
 Entropy = Callable[[int], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """`seats`: who is called, rising, without the caller in `seat`; `made_s`: wall seconds."""
-
-    seat: bytes
-    nonce: bytes
-    made_s: int
-    seats: tuple[bytes, ...]
-    charter: Charter
-
-    def encode(self) -> bytes:
-        return (
-            self.seat
-            + self.nonce
-            + codec.u32(self.made_s)
-            + codec.vector(self.seats)
-            + codec.opaque(self.charter.encode())
-        )
-
-    @classmethod
-    def read(cls, reader: codec.Reader) -> Call:
-        seat, nonce, made_s = reader.take(SEAT_BYTES), reader.take(NONCE_BYTES), reader.u32()
-        seats = tuple(reader.vector(lambda one: one.take(SEAT_BYTES), items_max=CALLED_MAX))
-        if not seats or list(seats) != sorted(set(seats) - {seat}):
-            raise DecodeError("a call to nobody, to somebody twice, or to oneself")
-        return cls(seat, nonce, made_s, seats, Charter.decode(reader.opaque(64)))
-
-    def name(self, group_id: bytes) -> bytes:
-        """32 bytes that answers to this call name."""
-        return hashlib.sha256(_NAME_PREFIX + codec.opaque(group_id) + self.encode()).digest()
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """`key_package`: for the new group; None to stay."""
-
-    seat: bytes
-    call: bytes
-    key_package: bytes | None
-
-    def encode(self) -> bytes:
-        package = self.key_package
-        packed = None if package is None else codec.opaque(package)
-        return self.seat + self.call + codec.optional(packed)
-
-    @classmethod
-    def read(cls, reader: codec.Reader) -> Reply:
-        seat, call = reader.take(SEAT_BYTES), reader.take(NAME_BYTES)
-        return cls(seat, call, reader.optional(lambda one: one.opaque(KEY_PACKAGE_BYTES_MAX)))
-
-
-@dataclass(frozen=True, slots=True)
-class Go:
-    """The caller's last word: the Welcome, and its signature over seat, call and SHA-256 of it."""
-
-    signed: Signed
-    welcome: bytes
-
-    def encode(self) -> bytes:
-        return self.signed.encode() + codec.opaque(self.welcome)
-
-    @classmethod
-    def read(cls, reader: codec.Reader) -> Go:
-        signed, welcome = Signed.read(reader), reader.opaque(WELCOME_BYTES_MAX)
-        digest = hashlib.sha256(welcome).digest()
-        if len(signed.content) != SEAT_BYTES + NAME_BYTES + len(digest):
-            raise DecodeError("a go of another size")
-        if signed.content[-len(digest) :] != digest:
-            raise DecodeError("a go with another Welcome")
-        return cls(signed, welcome)
-
-    @property
-    def call(self) -> bytes:
-        return self.signed.content[SEAT_BYTES : SEAT_BYTES + NAME_BYTES]
-
-
 @dataclass(slots=True)
 class OpenCall:
-    """A call that we made or were called by. `until`: by the clock of `now`."""
+    """A call that we made or were called by. `until`: by the clock of `now`; `keys`: signature keys
+    of the caller and the called when it was made. Those who went first have left by the time that
+    their way comes to the last, who still knows them by these."""
 
     call: Call
     name: bytes
     until: float
+    keys: dict[bytes, bytes]
     replies: dict[bytes, bytes | None] = field(default_factory=dict)
     own: bool | None = None  # our answer
     bundle: mls.KeyPackageBundle | None = None
     yes_since: float | None = None
+    welcome: bytes | None = None  # from an epoch that we are not in yet
+    tried_in: bytes = b""  # our epoch when that was seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +103,18 @@ class Secession:
     def _sign(self, label: Sign, content: bytes) -> Signed:
         return sign_statement(self._key, label, self._group_id, content)
 
-    def _verified(self, signed: Signed, label: Sign, state: EpochState) -> bool:
-        entry = state.entry_of(signed.seat)
-        key = None if entry is None else load_public_key(entry.signature_key)
+    def _verified(self, signed: Signed, label: Sign, keys: Mapping[bytes, bytes]) -> bool:
+        key = load_public_key(keys.get(signed.seat, b""))
         return key is not None and signed.verified(key, label, self._group_id)
 
     # -- calling and answering
+
+    def _check_free(self) -> None:
+        """Who goes two ways would be an empty seat at the end of one, for good."""
+        if any(one.call.seat == self._own for one in self.open.values()):
+            raise UsageError("You have called some members already: wait for their answers.")
+        if any(one.own for one in self.open.values()):
+            raise UsageError("You come along with others already: wait a moment.")
 
     def call(
         self, seats: Iterable[bytes], charter: Charter, state: EpochState, now: float, wall_s: int
@@ -196,12 +125,12 @@ class Secession:
             raise UsageError("Choose who walks out with you.")
         if len(called) > CALLED_MAX:
             raise UsageError(f"At most {CALLED_MAX} members can be called at once.")
-        if any(state.entry_of(seat) is None for seat in called):
+        keys = keys_of((self._own, *called), state)
+        if keys is None:
             raise UsageError("There is no such member.")
-        if any(one.call.seat == self._own for one in self.open.values()):
-            raise UsageError("You have called some members already: wait for their answers.")
+        self._check_free()
         call = Call(self._own, self._entropy(NONCE_BYTES), wall_s, tuple(called), charter)
-        self._take(call, now, now + CALL_S)
+        self._take(call, keys, now + CALL_S)
         return self._sign(Sign.CALL, call.encode()).encode()
 
     def answer(self, name: bytes, yes: bool, now: float) -> bytes:
@@ -211,6 +140,8 @@ class Secession:
             raise UsageError("This call is your own.")
         if one.own is not None:
             raise UsageError("You have answered this call already.")
+        if yes:
+            self._check_free()
         one.own = yes
         if yes:
             key = self._key.private_bytes_raw()
@@ -232,23 +163,23 @@ class Secession:
         if self._own not in call.seats or not -CALL_S <= age <= CALL_S:
             return
         name = call.name(self._group_id)
-        if name in self.open or name in self._over:
+        if name in self._over or any(call_id(one) == call_id(name) for one in self.open):
+            # Also one that is made to look like another: a yes must mean what it was said to.
             return
-        if not self._verified(signed, Sign.CALL, state):
-            return
-        if any(state.entry_of(seat) is None for seat in call.seats):
+        keys = keys_of((call.seat, *call.seats), state)
+        if keys is None or not self._verified(signed, Sign.CALL, keys):
             return
         for other in [one for one in self.open.values() if one.call.seat == call.seat]:
             self._close(other, False)  # it called anew
         if len(self.open) < CALLS_MAX:
-            self._take(call, now, now + CALL_S - max(age, 0))
+            self._take(call, keys, now + CALL_S - max(age, 0))
 
-    def _take(self, call: Call, now: float, until: float) -> None:
+    def _take(self, call: Call, keys: dict[bytes, bytes], until: float) -> None:
         name = call.name(self._group_id)
-        self.open[name] = OpenCall(call, name, until)
+        self.open[name] = OpenCall(call, name, until, keys)
         self._tell(Called(name, call.seat, call.seats, call.charter))
 
-    def hear_reply(self, body: bytes, state: EpochState, now: float) -> None:
+    def hear_reply(self, body: bytes, now: float) -> None:
         """A REPLY record."""
         try:
             signed = codec.decode(Signed.read, body)
@@ -258,11 +189,11 @@ class Secession:
         one = self.open.get(reply.call)
         if one is None or reply.seat not in one.call.seats or reply.seat in one.replies:
             return
-        if self._verified(signed, Sign.CALL_REPLY, state) and self._fits(reply, state):
+        if self._verified(signed, Sign.CALL_REPLY, one.keys) and self._fits(reply, one.keys):
             self._count(one, reply.seat, reply.key_package, now)
 
     @staticmethod
-    def _fits(reply: Reply, state: EpochState) -> bool:
+    def _fits(reply: Reply, keys: Mapping[bytes, bytes]) -> bool:
         """Whether the key package is one by the member that signed for it."""
         if reply.key_package is None:
             return True
@@ -270,12 +201,10 @@ class Secession:
             view = mls.parse_key_package(reply.key_package)
         except mls.MlsError:
             return False
-        entry = state.entry_of(reply.seat)
         return (
-            entry is not None
-            and view.suite == SUITE
+            view.suite == SUITE
             and view.identity == reply.seat
-            and view.signature_key == entry.signature_key
+            and view.signature_key == keys[reply.seat]
         )
 
     def _count(self, one: OpenCall, seat: bytes, package: bytes | None, now: float) -> None:
@@ -289,6 +218,8 @@ class Secession:
     def handle_timer(self, now: float) -> None:
         """Calls that nobody went with are over."""
         for one in [one for one in self.open.values() if now >= one.until]:
+            if one.welcome is not None:
+                self._tell(Refused("secede", "You could not walk out with them: it came too late."))
             self._close(one, False)
 
     def ready(self, now: float) -> OpenCall | None:
@@ -347,18 +278,31 @@ class Secession:
         one = self.open.get(go.call)
         if one is None or go.signed.seat != one.call.seat or one.call.seat == self._own:
             return None
-        if not self._verified(go.signed, Sign.CALL_GO, state):
+        if not self._verified(go.signed, Sign.CALL_GO, one.keys):
             return None
         if one.bundle is None:
             self._close(one, True)  # they went without us
             return None
-        entry = state.entry_of(one.call.seat)
-        assert entry is not None  # it is verified
+        return self._follow(one, one.bundle, go.welcome, state)
+
+    def catch_up(self, state: EpochState) -> WalkedOut | None:
+        """Our way out from an epoch that we were not in when we heard of it."""
+        for one in self.open.values():
+            if one.welcome is not None and one.tried_in != state.authenticator:
+                assert one.bundle is not None
+                return self._follow(one, one.bundle, one.welcome, state)
+        return None
+
+    def _follow(
+        self, one: OpenCall, bundle: mls.KeyPackageBundle, welcome: bytes, state: EpochState
+    ) -> WalkedOut | None:
+        caller = one.call.seat
         try:
-            walked = WalkedOut(
-                self._join(go.welcome, one, one.bundle, state), one.call.seat, entry.signature_key
-            )
+            walked = WalkedOut(self._join(welcome, one, bundle, state), caller, one.keys[caller])
         except (mls.MlsError, DecodeError) as error:
+            if isinstance(error, mls.MlsError) and error.check is mls.Check.PSK_UNKNOWN:
+                one.welcome, one.tried_in = welcome, state.authenticator
+                return None
             self._tell(Refused("secede", f"You could not walk out with them: {error}."))
             self._close(one, False)
             return None
@@ -369,7 +313,7 @@ class Secession:
         self, welcome: bytes, one: OpenCall, bundle: mls.KeyPackageBundle, here: EpochState
     ) -> EpochState:
         """The new group, if it is what the call said; raises MlsError or DecodeError."""
-        group = mls.Group.join(welcome, bundle, parent=here.group)
+        group = mls.Group.join(welcome, bundle, parent=here.group, former=one.keys)
         if group.group_id == self._group_id:
             raise DecodeError("it is no other meeting")
         sealed = {extension.type: extension.data for extension in group.join_extensions}
@@ -377,11 +321,12 @@ class Secession:
         state = EpochState(group, before.after_commit(group.export))
         seats = [entry.seat for entry in state.roster]
         for entry in state.roster:
-            known = here.entry_of(entry.seat)
-            if known is None or known.signature_key != entry.signature_key:
+            if entry.seat not in one.keys:
+                raise DecodeError("others are in it than were called")
+            if one.keys[entry.seat] != entry.signature_key:
                 raise DecodeError("somebody in it is not who they are here")
-        if not {one.call.seat, self._own} <= set(seats) <= {one.call.seat, *one.call.seats}:
-            raise DecodeError("others are in it than were called")
+        if not {one.call.seat, self._own} <= set(seats):
+            raise DecodeError("who called, or you, are not in it")
         if state.terms != terms_of(here, one.call.charter, seats):
             raise DecodeError("its rules or its relays are not those of the call")
         return state
@@ -393,6 +338,13 @@ class Secession:
             self._over.pop(next(iter(self._over)))
         self._over[one.name] = None
         self._tell(CallOver(one.name, went))
+
+
+def keys_of(seats: Iterable[bytes], state: EpochState) -> dict[bytes, bytes] | None:
+    """The signature keys of these members; None when one of them is none."""
+    entries = [state.entry_of(seat) for seat in seats]
+    keys = {entry.seat: entry.signature_key for entry in entries if entry is not None}
+    return keys if len(keys) == len(entries) else None
 
 
 def terms_of(here: EpochState, charter: Charter, seats: Iterable[bytes]) -> Terms:

@@ -5,32 +5,39 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from folkmoot.governance.charter import Charter
+from folkmoot.meeting.calls import call_id
 from folkmoot.meeting.context import UsageError
 from folkmoot.meeting.events import CloseRoom, EpochChanged, Joined, Left, Outgoing, Save, WalkedOut
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.looking import Looking
 from folkmoot.meeting.names import member_id
 from folkmoot.meeting.records import RecordKind
-from folkmoot.meeting.secession import OpenCall
+from folkmoot.meeting.secession import CALL_S, OpenCall
 
-CALL_CHARACTERS = 16
-
-
-def call_id(name: bytes) -> str:
-    """The short string by which programs name a call."""
-    return name.hex()[:CALL_CHARACTERS]
+# For all who said yes to be through. Who says farewell at once takes the way along: with enough
+# farewells those left hear no more who could repeat it to them. The price is cells in two meetings.
+LINGER_S = 8.0
 
 
 class Departing:
-    """The old meeting, for the seconds that a farewell takes. What happens in it is told to nobody,
-    and nothing of it is saved: the seat that is kept is the new meeting's."""
+    """The old meeting, until all who come along are in the new one, and for the seconds that a
+    farewell takes. What happens in it is told to nobody, and nothing of it is saved: the seat that
+    is kept is the new meeting's."""
 
     def __init__(self, inside: Inside, now: float) -> None:
         self._inside = inside
         inside.microphone = False
-        inside.leave(now)
+        self._farewell_at: float | None = now + LINGER_S
+        self._linger_until = now + CALL_S
         self._ended = False
         self._look()
+
+    def say_farewell(self, now: float) -> None:
+        """Lingers no longer."""
+        if self._farewell_at is not None:
+            self._farewell_at = None
+            self._inside.leave(now)
+            self._look()
 
     @property
     def is_over(self) -> bool:
@@ -57,6 +64,12 @@ class Departing:
             self._look()
 
     def handle_timer(self, now: float) -> None:
+        if self._farewell_at is not None:
+            if not self._inside.online:
+                # Perhaps nobody has the way yet; by then those who wait for it do so no more.
+                self._farewell_at = min(now + LINGER_S, self._linger_until)
+            if now >= self._farewell_at:
+                self.say_farewell(now)
         if not self._ended:
             self._inside.handle_timer(now)
             self._look()
@@ -117,8 +130,8 @@ class Walking(Looking):
     def _walk_out(self, now: float) -> None:
         """Goes on where a call led to."""
         old = self._inside
-        if old is None or old.walked is None:
-            return
+        if old is None or old.walked is None or self._departing is not None:
+            return  # from one meeting at a time: the one before is left properly first
         walked, old.walked = old.walked, None
         self._context = self._context.beside(
             walked.state.group.group_id, walked.state.terms.meeting.relays

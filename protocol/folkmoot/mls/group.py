@@ -6,7 +6,7 @@ the next epoch's Group. The old one still opens late messages of its epoch until
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from folkmoot.mls import joining, resuming, saving, sending, staging, stored
 from folkmoot.mls import psk as psks
@@ -71,12 +71,15 @@ class Group:
         ratchet_tree: bytes | None = None,
         psks: Mapping[bytes, bytes] | None = None,
         parent: Group | None = None,
+        former: Collection[bytes] = (),
         resumption_psks: Mapping[tuple[bytes, int], bytes] | None = None,
     ) -> Group:
         """Joins by a Welcome framed as an MLSMessage; raises MlsError.
 
         `ratchet_tree` when the Welcome has none; `psks` are external keys by id; `parent` is the
-        old group when this one is its reinit or branch. That the id is new, the caller checks.
+        old group when this one is its reinit or branch, `former` the identities of members that it
+        had in epochs whose resumption keys it holds and has no more, whom a branch may be of, too.
+        That the id is new, the caller checks.
         """
         epoch, extensions = joining.join(
             welcome,
@@ -85,6 +88,7 @@ class Group:
             dict(psks or {}),
             dict(resumption_psks or {}),
             None if parent is None else parent._epoch,
+            former,
         )
         return cls(epoch, extensions)
 

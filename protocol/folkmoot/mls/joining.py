@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from folkmoot.mls import key_schedule, path, transcript, tree_math, validation
 from folkmoot.mls import psk as psks
+from folkmoot.mls.credential import Credential
 from folkmoot.mls.crypto import CipherSuite, suite_of
 from folkmoot.mls.epoch import Epoch, History, extended_history, find_psk
 from folkmoot.mls.errors import (
@@ -170,10 +171,12 @@ def join(
     external: dict[bytes, bytes],
     history: History,
     parent: Epoch | None,
+    former: Collection[bytes] = (),
 ) -> tuple[Epoch, tuple[Extension, ...]]:
     """Joins by a Welcome (§12.4.3.1): the epoch, and the GroupInfo's extensions; raises MlsError.
 
-    `parent` is the old group's last epoch when this is a reinit or a branch of it.
+    `parent` is the old group's last epoch when this is a reinit or a branch of it, `former` as
+    `check_resumption` has it.
     """
     welcome = decode_message(message)
     if not isinstance(welcome, Welcome):
@@ -206,7 +209,7 @@ def join(
     )
     secrets, encryption_secret = key_schedule.derive_epoch(suite, secret)
     secrets.verify_confirmation_tag(context.confirmed_transcript_hash, info.confirmation_tag)
-    check_resumption(opened.secrets.psks, context, tree, parent)
+    check_resumption(opened.secrets.psks, context, tree, parent, former)
     epoch = Epoch(
         suite=suite,
         context=context,
@@ -262,9 +265,17 @@ def _check_keys_above(tree: RatchetTree, own: int, keys: Mapping[int, HpkePrivat
 
 
 def check_resumption(
-    named: Sequence[PreSharedKeyID], context: GroupContext, tree: RatchetTree, parent: Epoch | None
+    named: Sequence[PreSharedKeyID],
+    context: GroupContext,
+    tree: RatchetTree,
+    parent: Epoch | None,
+    former: Collection[bytes] = (),
 ) -> None:
-    """That a reinit or branch is of the group that it says it follows (§11.2, §11.3)."""
+    """That a reinit or branch is of the group that it says it follows (§11.2, §11.3).
+
+    A branch may be of an epoch before the parent's, whose members are a subset of that one's: who
+    was in it and has left since is in `former` (identities), or a late Welcome would be refused.
+    """
     resumed = [one for one in named if one.usage in (psks.USAGE_REINIT, psks.USAGE_BRANCH)]
     if not resumed:
         if parent is not None:
@@ -281,7 +292,7 @@ def check_resumption(
     if name.usage == psks.USAGE_BRANCH:
         if context.suite != parent.context.suite or context.version != parent.context.version:
             raise ValidationError(wrong, "another suite")
-        if not after <= before:
+        if not after <= before | {Credential.basic(identity) for identity in former}:
             raise ValidationError(wrong, "somebody who was not in the group")
         return
     reinit = parent.reinit
