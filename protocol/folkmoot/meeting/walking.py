@@ -115,9 +115,9 @@ class Walking(Looking):
         inside.publish(RecordKind.CALL_REPLY, record, now)
 
     def _walk_out(self, now: float) -> None:
-        """Goes on where a call led to."""
+        """Goes on where a call led to, once we have left where we were before."""
         old = self._inside
-        if old is None or old.walked is None:
+        if old is None or old.walked is None or self._departing is not None:
             return
         walked, old.walked = old.walked, None
         self._context = self._context.beside(
