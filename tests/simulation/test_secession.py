@@ -180,6 +180,24 @@ def test_under_other_rules_who_comes_along_has_them() -> None:
     assert ann.meeting.votes
 
 
+def test_one_walks_out_and_out_again_and_all_old_rooms_are_closed() -> None:
+    world = World(37)
+    ann, bob, cy = meet(world, "Ann", "Bob", "Cy")
+    rooms = len(ann.rooms)
+    groups = {ann.meeting.group_id}
+    for others in ((bob, cy), (bob,)):
+        before = ann.meeting.group_id
+        answer(world, call(world, ann, *others), True, *others)
+        world.run_until(lambda before=before: in_another([ann, bob], before), 10)  # type: ignore[misc]
+        groups.add(ann.meeting.group_id)
+    assert len(groups) == 3
+    world.run_until(lambda: ann.meeting._departing is bob.meeting._departing is None, 20)
+    say(world, ann, "twice")
+    world.run_until(lambda: "twice" in texts(bob), 10)
+    assert "twice" not in texts(cy)
+    assert len(ann.rooms) == rooms
+
+
 # -- hostile callers
 
 

@@ -109,25 +109,6 @@ def test_who_is_an_epoch_behind_goes_when_it_is_there() -> None:
     assert not bob.of(events.Refused)
 
 
-def test_who_walks_out_again_leaves_one_meeting_after_the_other() -> None:
-    world = World(43)
-    ann, bob, cy, dee = meet(world, "Ann", "Bob", "Cy", "Dee")
-    first = ann.meeting.group_id
-    walk_out(world, [ann, bob, cy])
-    world.run_until(lambda: in_another([ann, bob, cy], first), 5)
-    second = ann.meeting.group_id
-    world.set_link(cy, False)  # and is waited for at the first meeting's door
-    call(world, ann, bob)
-    world.run(2)
-    assert ann.meeting._departing is not None
-    assert ann.meeting.group_id == second
-    world.run_until(lambda: in_another([ann, bob], second), 20)
-    world.run_until(lambda: len(dee.meeting.roster(world.now)) == 2, 20)
-    world.run_until(lambda: all(one.meeting._departing is None for one in (ann, bob)), 20)
-    for one in (ann, bob):
-        assert all(one.meeting._context.rooms.lookup(room) is not None for room in one.rooms)
-
-
 def test_the_way_is_good_when_who_called_has_left() -> None:
     world = World(45)
     ann, bob, cy, dee = meet(world, "Ann", "Bob", "Cy", "Dee")

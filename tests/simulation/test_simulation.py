@@ -1,4 +1,4 @@
-"""Three hundred stories, each from its seed; that a seed replays; and that broken products are seen.
+"""Three hundred stories, each from its seed; that a seed replays; that broken products are seen.
 
 `FOLKMOOT_SEEDS` plays another number of them. A failure prints how to see its seed again.
 """

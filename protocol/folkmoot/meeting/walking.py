@@ -128,10 +128,10 @@ class Walking(Looking):
         inside.publish(RecordKind.CALL_REPLY, record, now)
 
     def _walk_out(self, now: float) -> None:
-        """Goes on where a call led to."""
+        """Goes on where a call led to, once we have left where we were before."""
         old = self._inside
         if old is None or old.walked is None or self._departing is not None:
-            return  # from one meeting at a time: the one before is left properly first
+            return
         walked, old.walked = old.walked, None
         self._context = self._context.beside(
             walked.state.group.group_id, walked.state.terms.meeting.relays
