@@ -64,7 +64,7 @@ class Looking:
 
     @property
     def relays(self) -> tuple[Relay, ...]:
-        return self._context.relays
+        return self._context.relays.known
 
     @property
     def charter(self) -> Charter:
@@ -154,7 +154,7 @@ class Looking:
                 door_key=door,
                 door_secret=self._inside.entrance.secrets.secret,
                 charter=self.charter,
-                relays=self._context.relays,
+                relays=self._context.relays.named,
             )
             self._invite_cache = (door, invite.word())
         return self._invite_cache[1]
