@@ -8,6 +8,7 @@ import pytest
 from folkmoot.governance import PRESETS
 from folkmoot.meeting import events
 from simulation.meeting_world import Member, World, agreed
+from simulation.relay_conduct import HOSTILE, Hostile
 from simulation.test_meeting import meet, say, speak, texts
 
 NAMES = ("Ann", "Bob", "Cy")
@@ -33,6 +34,25 @@ def test_the_loss_of_any_relay_costs_no_frame_of_voice(lost: int) -> None:
         first = numbers[0]
         assert numbers == list(range(first, first + len(numbers))), "a gap, or one twice"
         assert len(numbers) > 480
+    assert agreed(members)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda one: one.name)
+def test_two_hostile_relays_of_three_silence_nobody_for_a_frame(hostile: type[Hostile]) -> None:
+    world = World(330, relays=3)
+    members = meet(world, *NAMES)
+    bob = members[1]
+    speak(world, bob, 8)
+    world.run(2)
+    for relay in world.sim_relays[:2]:
+        relay.take_up(hostile(world.chance(f"hostile {relay.number}")))
+    world.run(8)
+    for one in (members[0], members[2]):
+        numbers = heard(one, bob.meeting.seat)
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "a gap, or one twice"
+        assert len(numbers) > 380
+    say(world, bob, "still here")
+    world.run_until(lambda: all(texts(one) == ["still here"] for one in members), 5)
     assert agreed(members)
 
 

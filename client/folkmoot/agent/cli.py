@@ -24,8 +24,10 @@ from folkmoot.governance import (
     PRESETS,
     Charter,
     CharterError,
+    Relay,
     from_mapping,
 )
+from folkmoot.governance.relay_change import RelayListError, split_relays
 from folkmoot.relay.cli import relay as relay_command
 from folkmoot.wire.address import RelayAddress, parse_host_port
 from folkmoot.wire.codec import DecodeError
@@ -254,12 +256,15 @@ def meet(
     """Opens a meeting and its page, and prints the invite.
 
     \b
-    Without --relay, a relay is started on this machine for as long as the meeting lasts.
+    Without --relay, a relay is started on this machine for as long as the meeting lasts. With
+    several, the first three carry the meeting at once, and the others take over when those are
+    gone: the meeting loses nothing as long as one of the three is there.
 
     \b
     Examples:
       folkmoot meet --name Ada
       folkmoot meet --relay relay.example.org:7443#8Jm…
+      folkmoot meet --relay one.example.org:7443#8Jm… --relay two.example.net:7443#Qx2…
       folkmoot meet --headless --play talk.webm --loop --admit all --for 3600
     """
     output = Output(as_json)
@@ -270,8 +275,11 @@ def meet(
             raise CallError(
                 "--listen is for a relay on this machine; with --relay none is started."
             )
-        if len(relays) > 1:
-            raise CallError("This version uses one relay for a meeting: give --relay once.")
+        if relays:
+            try:
+                split_relays(Relay(address) for address in relays)
+            except RelayListError as error:
+                raise CallError(f"--relay: {error}") from None
         _check_media(headless, play, record, loop, for_seconds)
         rules, place = _charter(charter), _listen(listen)
         way, everybody = _via(via), _admit_all(admit)
