@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from folkmoot.adversary.cli import attack as attack_command
 from folkmoot.agent import check as checking
 from folkmoot.agent import inspect as inspecting
 from folkmoot.agent import route
@@ -144,6 +145,7 @@ def root(
 
 
 app.command("relay")(relay_command)
+app.command("attack")(attack_command)
 app.add_typer(bench_app, name="bench")
 
 
