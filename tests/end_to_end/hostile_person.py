@@ -100,7 +100,6 @@ async def mallory(invite: str, name: str) -> AsyncIterator[Mallory]:
         on_cells=one.session.on_cells,
         on_room=one.session.on_room,
         on_link=one.session.on_link,
-        relays=[relay.address for relay in one.meeting.relays],
     )
     one.session.start(links)
     try:

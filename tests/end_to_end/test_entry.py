@@ -48,7 +48,7 @@ def test_cells_cross_through_an_entry(entry: RelayUnderTest, relay: RelayUnderTe
             await until(lambda: len(other.cells) == 50 and len(one.cells) == 50)
             assert sorted(other.cells) == sorted((1, each) for each in sent)
             assert sorted(one.cells) == sorted((1, each) for each in sent)
-            assert one.states == [(0, "main", True, "")]
+            assert one.states == [(relay.address, "main", True, "")]
 
     play(scene)
     sums = entry.sums()

@@ -37,7 +37,7 @@ class Agent:
     def __init__(self, **settings: Any) -> None:
         self.cells: list[tuple[int, bytes]] = []
         self.rooms: list[tuple[int, bool, str]] = []
-        self.states: list[tuple[int, str, bool, str]] = []
+        self.states: list[tuple[RelayAddress, str, bool, str]] = []
         self.open: set[int] = set()
         self.links = Links(
             on_cells=lambda handle, cells: self.cells.extend((handle, cell) for cell in cells),
@@ -117,7 +117,7 @@ def test_cells_cross_and_come_back_to_their_sender() -> None:
             await until(lambda: len(two.cells) >= 4 and len(one.cells) >= 4)
             assert sorted(two.cells) == sorted((1, each) for each in sent)
             assert sorted(one.cells) == sorted((1, each) for each in sent)
-            assert one.states == [(0, "main", True, ""), (0, "show", True, "")]
+            assert one.states == [(relay, "main", True, ""), (relay, "show", True, "")]
             one.links.close_room(1)
             one.links.send(1, [cell(9)])
             two.links.send(1, [cell(10)])

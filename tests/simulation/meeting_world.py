@@ -11,7 +11,7 @@ import hashlib
 import heapq
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -44,6 +44,7 @@ class Member:
     rooms: dict[int, events.OpenRoom] = field(default_factory=dict)
     links: dict[tuple[int, str], AgentLink] = field(default_factory=dict)
     up: bool = True  # its line
+    cut_from: set[int] = field(default_factory=set)  # relays that its provider does not reach
     hung: bool = False
     alive: bool = True
     admits: bool = True
@@ -91,6 +92,7 @@ class World:
         loss: float = 0.0,
         delay_s: float = 0.02,
         relays: int = 1,
+        reserve: int = 0,
         tick_s: float = TICK_S,
         trace: bool = False,
     ) -> None:
@@ -110,8 +112,10 @@ class World:
         self._count = 0
         self._chances = 0
         self.relays = [
-            Relay(RelayAddress("127.0.0.1", 4000 + n, bytes([n + 1]) * 32)) for n in range(relays)
+            Relay(RelayAddress("127.0.0.1", 4000 + n, bytes([n + 1]) * 32))
+            for n in range(relays + reserve)
         ]
+        self.in_use = relays  # the first ones; the others are the reserve of a new meeting
         self.sim_relays = [
             SimRelay(self, number, relay, chance=self.chance(f"relay {number}"), tick_s=tick_s)
             for number, relay in enumerate(self.relays)
@@ -151,7 +155,8 @@ class World:
         meeting = Meeting.found(
             name=name,
             charter=charter,
-            relays=self.relays,
+            relays=self.relays[: self.in_use],
+            reserve=self.relays[self.in_use :],
             now=self.now,
             wall_s=WALL_S + self.now,
             entropy=entropy,
@@ -203,9 +208,20 @@ class World:
     def set_link(self, member: Member, up: bool) -> None:
         """Breaks the member's line, or mends it; its agent sees that at once."""
         member.up = up
-        for link in list(member.links.values()):
-            link.set_usable(up)
+        for (relay, _), link in list(member.links.items()):
+            link.set_usable(up and self._place(member, relay) not in member.cut_from)
         self._pump(member)
+
+    def cut_off(self, member: Member, relays: Iterable[int]) -> None:
+        """From now on the member reaches all relays but these."""
+        member.cut_from = set(relays)
+        for (relay, _), link in list(member.links.items()):
+            link.set_usable(member.up and self._place(member, relay) not in member.cut_from)
+        self._pump(member)
+
+    def _place(self, member: Member, number: int) -> int:
+        """Which of the world's relays has this number at a member."""
+        return self.relays.index(member.meeting.relays[number])
 
     def hang(self, member: Member, hung: bool) -> None:
         """Nothing gets through the member's line for a while, and nobody is told."""
@@ -218,14 +234,14 @@ class World:
         if link is None:
             link = AgentLink(
                 self,
-                self.sim_relays[action.relay],
+                self.sim_relays[self._place(member, action.relay)],
                 member.name,
                 member.entropy,
                 on_cells=functools.partial(self._cells, member),
                 on_room=functools.partial(self._room, member),
                 pump=functools.partial(self._pump, member),
                 on_rejected=self.rejected.append,
-                usable=member.up,
+                usable=member.up and self._place(member, action.relay) not in member.cut_from,
                 hung=member.hung,
             )
             member.links[action.relay, action.purpose] = link

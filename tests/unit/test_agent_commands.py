@@ -198,7 +198,7 @@ def circle() -> Meeting:
         ({"do": "move", "kind": "remove"}, '"subject" is missing'),
         ({"do": "move", "kind": "remove", "subject": "feedfeedfeedfeed"}, "no such member"),
         ({"do": "move", "kind": "praise", "subject": "x"}, "What can be moved"),
-        ({"do": "move", "kind": "relays", "subject": "x"}, "stays on the relays"),
+        ({"do": "move", "kind": "relays", "subject": "x"}, "no relay address"),
         ({"do": "move", "kind": "admit", "subject": "x"}, "Nobody knocks"),
         ({"do": "move", "kind": "amend", "subject": "x"}, "no charter"),
         ({"do": "move", "kind": "amend", "subject": {"preset": "duel"}}, "no preset"),

@@ -277,7 +277,7 @@ def test_a_link_that_fails_says_its_sentence_once_until_it_is_up() -> None:
     def act(stage: Stage) -> None:
         stage.start()
         for up, sentence in ((False, "why"), (False, "why"), (True, ""), (False, "why")):
-            stage.session.on_link(0, "main", up, sentence)
+            stage.session.on_link(RELAYS[0].address, "main", up, sentence)
         address = str(RELAYS[0].address)
         assert [one["sentence"] for one in stage.of("problem")] == ["why", "why"]
         assert [one["event"] for one in stage.heard if one["event"].startswith("relay_")] == [

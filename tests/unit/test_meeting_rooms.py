@@ -18,7 +18,7 @@ def wanted(
 
 
 def test_what_is_wanted_first_is_opened() -> None:
-    table = RoomTable(PINS)
+    table = RoomTable(PINS.__getitem__)
     picture = Lane(LaneSlot.PICTURE, b"s" * 16, 2)
     show = Wanted(1, picture, NEW, Direction.SEND, "show")
     assert table.want([wanted(COUNCIL), show]) == [
@@ -32,13 +32,13 @@ def test_what_is_wanted_first_is_opened() -> None:
 
 
 def test_the_same_again_changes_nothing() -> None:
-    table = RoomTable(PINS)
+    table = RoomTable(PINS.__getitem__)
     table.want([wanted(COUNCIL), wanted(VOICE)])
     assert table.want([wanted(VOICE), wanted(COUNCIL), wanted(VOICE)]) == []
 
 
 def test_only_differences_are_told_and_handles_never_come_again() -> None:
-    table = RoomTable(PINS)
+    table = RoomTable(PINS.__getitem__)
     table.want([wanted(COUNCIL), wanted(VOICE)])
     actions = table.want([wanted(VOICE), wanted(DOOR)])
     assert actions[0] == CloseRoom(1)
@@ -55,12 +55,12 @@ def test_lanes_are_told_apart_by_seat_and_stream() -> None:
         Lane(LaneSlot.PICTURE, seat, stream) for seat in (b"a" * 16, b"b" * 16) for stream in (1, 2)
     ]
     assert {len(lane.encode()) for lane in lanes} == {18}
-    opened = RoomTable(PINS).want([wanted(lane) for lane in lanes])
+    opened = RoomTable(PINS.__getitem__).want([wanted(lane) for lane in lanes])
     assert len({one.seed for one in opened if isinstance(one, OpenRoom)}) == 4
 
 
 def test_the_first_rooms_count_where_too_many_are_wanted() -> None:
-    table = RoomTable(PINS)
+    table = RoomTable(PINS.__getitem__)
     many = [
         wanted(Lane(LaneSlot.PICTURE, number.to_bytes(16, "big"), 1))
         for number in range(ROOMS_MAX + 1)
@@ -72,7 +72,7 @@ def test_the_first_rooms_count_where_too_many_are_wanted() -> None:
 
 
 def test_nothing_is_sent_into_a_room_before_the_relay_opened_it() -> None:
-    table = RoomTable(PINS)
+    table = RoomTable(PINS.__getitem__)
     table.want([wanted(COUNCIL)])
     assert table.send_handle(0, COUNCIL, [NEW]) is None
     table.changed(1, True)
@@ -84,7 +84,7 @@ def test_nothing_is_sent_into_a_room_before_the_relay_opened_it() -> None:
 
 
 def test_the_newest_root_whose_room_is_open_is_sent_into() -> None:
-    table = RoomTable(PINS)
+    table = RoomTable(PINS.__getitem__)
     table.want([wanted(COUNCIL, OLD)])
     table.changed(1, True)
     table.want([wanted(COUNCIL, OLD), wanted(COUNCIL, NEW)])
@@ -97,7 +97,7 @@ def test_the_newest_root_whose_room_is_open_is_sent_into() -> None:
 
 
 def test_only_a_room_of_this_relay_lane_and_direction_will_do() -> None:
-    table = RoomTable(PINS)
+    table = RoomTable(PINS.__getitem__)
     table.want([wanted(COUNCIL), wanted(VOICE, direction=Direction.RECEIVE)])
     table.changed(1, True)
     table.changed(2, True)
@@ -108,7 +108,7 @@ def test_only_a_room_of_this_relay_lane_and_direction_will_do() -> None:
 
 
 def test_late_news_of_a_closed_room_is_ignored() -> None:
-    table = RoomTable(PINS)
+    table = RoomTable(PINS.__getitem__)
     table.want([wanted(COUNCIL)])
     table.want([wanted(VOICE)])
     table.changed(1, True)
@@ -117,7 +117,7 @@ def test_late_news_of_a_closed_room_is_ignored() -> None:
 
 
 def test_a_room_is_open_on_each_relay_by_itself() -> None:
-    table = RoomTable(PINS)
+    table = RoomTable(PINS.__getitem__)
     table.want([wanted(COUNCIL), wanted(COUNCIL, relay=1)])
     table.changed(1, True)
     table.changed(2, True)

@@ -182,12 +182,15 @@ def meet(
     """Opens a meeting and its page, and prints the invite.
 
     \b
-    Without --relay, a relay is started on this machine for as long as the meeting lasts.
+    Without --relay, a relay is started on this machine for as long as the meeting lasts. With
+    several, the first three carry the meeting at once, and the others take over when those are
+    gone: the meeting loses nothing as long as one of the three is there.
 
     \b
     Examples:
       folkmoot meet --name Ada
       folkmoot meet --relay relay.example.org:7443#8Jm…
+      folkmoot meet --relay one.example.org:7443#8Jm… --relay two.example.net:7443#Qx2…
       folkmoot meet --headless --play talk.webm --loop --admit all --for 3600
     """
     output = Output(as_json)
@@ -198,8 +201,7 @@ def meet(
             raise CallError(
                 "--listen is for a relay on this machine; with --relay none is started."
             )
-        if len(relays) > 1:
-            raise CallError("This version uses one relay for a meeting: give --relay once.")
+        said.check_relays(relays)
         said.check_media(headless, play, record, loop, for_seconds)
         rules, place = said.charter_of(charter), said.listen_place(listen)
         way, everybody = said.way(via, entry, relays), said.admits_all(admit)

@@ -43,7 +43,7 @@ LINKS_MAX = 64
 
 OnCells = Callable[[int, list[bytes]], None]
 OnRoom = Callable[[int, bool, str], None]
-OnLink = Callable[[int, str, bool, str], None]
+OnLink = Callable[[RelayAddress, str, bool, str], None]
 RouteFor = Callable[[RelayAddress, str], route.Via]
 
 
@@ -64,10 +64,9 @@ class Links:
     """All links of one agent.
 
     `on_cells(handle, cells)`; `on_room(handle, open, reason)`; `on_link(relay, purpose, up,
-    sentence)` with the relay's place in `relays`, to which new ones are appended. Sentences are
-    given once, not at every try. `via`: how connections begin. `route_for(relay, purpose)`, where
-    given, is asked instead before every connection, so that its answer may change from one to the
-    next; it must not raise.
+    sentence)`. Sentences are given once, not at every try. `via`: how connections begin.
+    `route_for(relay, purpose)`, where given, is asked instead before every connection, so that its
+    answer may change from one to the next; it must not raise.
     """
 
     def __init__(
@@ -78,14 +77,12 @@ class Links:
         on_room: OnRoom,
         via: route.Via = route.DIRECT,
         route_for: RouteFor | None = None,
-        relays: Sequence[RelayAddress] = (),
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.on_cells = on_cells
         self.on_link = on_link
         self.on_room = on_room
         self.route_for: RouteFor = route_for or (lambda relay, purpose: via)
-        self.relays = list(relays)
         self.entropy = entropy
         self._links: dict[tuple[RelayAddress, str], _Link] = {}
         self._by_handle: dict[int, _Link] = {}
@@ -111,9 +108,7 @@ class Links:
         if link is None:
             if len(self._links) >= LINKS_MAX:
                 raise UsageError(f"more than {LINKS_MAX} links")
-            if relay not in self.relays:
-                self.relays.append(relay)
-            link = self._links[key] = _Link(self, relay, purpose, self.relays.index(relay))
+            link = self._links[key] = _Link(self, relay, purpose)
         link.add(_Room(handle, slot, seed, direction))
         self._by_handle[handle] = link
 
@@ -149,12 +144,11 @@ class Links:
 class _Link:
     """One relay for one purpose, for as long as it has rooms."""
 
-    def __init__(self, links: Links, relay: RelayAddress, purpose: str, index: int) -> None:
+    def __init__(self, links: Links, relay: RelayAddress, purpose: str) -> None:
         self.relay = relay
         self.purpose = purpose
         self.queue = SendQueue()
         self._links = links
-        self._index = index
         self._place = format_host_port(relay.host, relay.port)
         self._rooms: dict[int, _Room] = {}
         self._machine: LinkMachine | None = None
@@ -367,7 +361,7 @@ class _Link:
     def _say(self, up: bool, sentence: str) -> None:
         if self._said != (up, sentence):
             self._said = up, sentence
-            self._links.on_link(self._index, self.purpose, up, sentence)
+            self._links.on_link(self.relay, self.purpose, up, sentence)
 
 
 async def _first_of(*works: object) -> None:

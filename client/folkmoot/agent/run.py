@@ -31,6 +31,7 @@ from folkmoot.agent.route import DIRECT, Via
 from folkmoot.agent.seat_file import SeatFile
 from folkmoot.agent.session import Session, entropy, wall_seconds
 from folkmoot.governance import Charter, Relay
+from folkmoot.governance.relay_change import RelayListError, split_relays
 from folkmoot.meeting import Meeting, UsageError
 from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.save import Saved
@@ -171,6 +172,7 @@ class _Run:
             act(self._session)
 
     async def _relays(self) -> tuple[Relay, ...]:
+        """Those that the meeting begins with, the first ones to be used."""
         if self._settings.invite is not None:
             return self._settings.invite.relays
         if self._settings.relays:
@@ -197,15 +199,17 @@ class _Run:
         if settings.invite is not None:
             return self._join(settings.name) if settings.headless else (None, None)
         try:
+            used, reserve = split_relays(relays)
             meeting = Meeting.found(
                 name=settings.name,
                 charter=settings.charter,
-                relays=relays,
+                relays=used,
+                reserve=reserve,
                 now=now,
                 wall_s=wall_seconds(),
                 entropy=entropy,
             )
-        except UsageError as error:
+        except (UsageError, RelayListError) as error:
             raise Failure(str(error)) from None
         return meeting, self._fresh_seat(meeting.group_id)
 
@@ -314,7 +318,6 @@ class _Run:
             on_room=session.on_room,
             on_link=self._on_link,
             via=self._settings.via,
-            relays=[relay.address for relay in meeting.relays],
         )
         session.subscribe(self._on_event)
         if self._media is not None:
@@ -333,7 +336,7 @@ class _Run:
             raise
         self._end()
 
-    def _on_link(self, relay: int, purpose: str, up: bool, sentence: str) -> None:
+    def _on_link(self, relay: RelayAddress, purpose: str, up: bool, sentence: str) -> None:
         assert self._session is not None
         self._contact = self._contact or up
         self._session.on_link(relay, purpose, up, sentence)

@@ -4,12 +4,13 @@ before anything begins."""
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from folkmoot.agent import route
 from folkmoot.agent.failure import CallError
-from folkmoot.governance import PRESETS, Charter, CharterError, from_mapping
+from folkmoot.governance import PRESETS, Charter, CharterError, Relay, from_mapping
+from folkmoot.governance.relay_change import RelayListError, split_relays
 from folkmoot.wire.address import RelayAddress, parse_host_port
 from folkmoot.wire.codec import DecodeError
 
@@ -18,6 +19,7 @@ CHARTER_FILE_BYTES_MAX = 65_536
 
 
 def relay_addresses(texts: list[str] | None) -> tuple[RelayAddress, ...]:
+    """Those of --relay, each once."""
     # The variable may hold several, separated by spaces; typer splits it only for options that
     # take one value each.
     words = [word for text in texts or [] for word in text.split()]
@@ -30,7 +32,17 @@ def relay_addresses(texts: list[str] | None) -> tuple[RelayAddress, ...]:
     return tuple(dict.fromkeys(addresses))
 
 
+def check_relays(relays: Sequence[RelayAddress]) -> None:
+    """Whether a meeting can begin with these; with none, one is started here."""
+    if relays:
+        try:
+            split_relays(Relay(address) for address in relays)
+        except RelayListError as error:
+            raise CallError(f"--relay: {error}") from None
+
+
 def listen_place(text: str | None) -> tuple[str, int] | None:
+    """That of --listen."""
     if text is None:
         return None
     try:

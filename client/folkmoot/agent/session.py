@@ -76,8 +76,10 @@ class Session:
         self._pump_is_due = False
         self._left = asyncio.Event()
         self._pumping = False
-        self._relays_up: dict[int, bool] = {}
-        self._link_sentences: dict[int, set[str]] = {}  # said of a relay since it was last up
+        self._relays_up: dict[RelayAddress, bool] = {}
+        self._link_sentences: dict[
+            RelayAddress, set[str]
+        ] = {}  # said of a relay since it was last up
         self._shown: dict[str, str] = {}  # members that the sinks know, and their names
         self._arriving: dict[bytes, float] = {}  # seats not announced yet, and until when
         self._snapshot_due = False
@@ -148,11 +150,10 @@ class Session:
             self._publish({"event": "problem", "sentence": reason})
         self._pump()
 
-    def on_link(self, relay: int, purpose: str, up: bool, sentence: str) -> None:
+    def on_link(self, relay: RelayAddress, purpose: str, up: bool, sentence: str) -> None:
         if purpose == "main" and self._relays_up.get(relay) != up:
             self._relays_up[relay] = up
-            address = str(self.meeting.relays[relay].address)
-            self._publish({"event": "relay_up" if up else "relay_down", "relay": address})
+            self._publish({"event": "relay_up" if up else "relay_down", "relay": str(relay)})
             self._snapshot_due = True
             if up:
                 self._link_sentences.pop(relay, None)

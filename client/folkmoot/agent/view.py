@@ -3,13 +3,16 @@ contract."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from folkmoot.agent import walkouts
-from folkmoot.governance import Charter, differences, sentences, to_mapping
+from folkmoot.governance import Charter, MeetingExtension, differences, sentences, to_mapping
 from folkmoot.governance.motion import MotionKind
+from folkmoot.governance.relay_change import relay_changes
 from folkmoot.meeting import Meeting, events, names
 from folkmoot.meeting.deciding import motion_id
+from folkmoot.wire.address import RelayAddress
 
 Event = dict[str, Any]
 
@@ -19,7 +22,22 @@ def charter_view(charter: Charter) -> Event:
     return {**to_mapping(charter), "sentences": list(sentences(charter))}
 
 
-def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Event:
+def relays_view(meeting: Meeting, up: Mapping[RelayAddress, bool]) -> list[Event]:
+    """Those in use, the reserve, and those that the meeting left a moment ago. `use`: "in use",
+    "reserve", or "left"."""
+    return [
+        {
+            "address": str(relay.address),
+            "label": relay.label,
+            "use": use,
+            "up": up.get(relay.address, False),
+            "sees_address": True,
+        }
+        for relay, use in meeting.relay_uses()
+    ]
+
+
+def snapshot_of(meeting: Meeting, relays_up: Mapping[RelayAddress, bool], now: float) -> Event:
     """The state that a page needs to draw itself from nothing."""
     return {
         "event": "snapshot",
@@ -59,15 +77,7 @@ def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Eve
         ],
         "safety_code": meeting.safety_code,
         "epoch": meeting.epoch,
-        "relays": [
-            {
-                "address": str(relay.address),
-                "label": relay.label,
-                "up": relays_up.get(index, False),
-                "sees_address": True,
-            }
-            for index, relay in enumerate(meeting.relays)
-        ],
+        "relays": relays_view(meeting, relays_up),
         "confirmed": meeting.confirmed,
         "calls": walkouts.calls_of(meeting, now),
         "charter": charter_view(meeting.charter),
@@ -75,7 +85,8 @@ def snapshot_of(meeting: Meeting, relays_up: dict[int, bool], now: float) -> Eve
 
 
 def motion_made(meeting: Meeting, event: events.MotionMade) -> Event:
-    """What is asked; `subject` is a member, a knock or a charter in its fields."""
+    """What is asked; `subject` is a member, a knock, a charter in its fields, or the addresses of
+    relays."""
     motion, subject = event.motion, ""
     said: Event = {
         "event": "motion",
@@ -94,6 +105,13 @@ def motion_made(meeting: Meeting, event: events.MotionMade) -> Event:
             **said,
             "subject": to_mapping(charter),
             "changes": differences(meeting.charter, charter),
+        }
+    elif motion.kind is MotionKind.RELAYS and (now := meeting.extension) is not None:
+        wanted = MeetingExtension.decode(motion.subject)
+        return {
+            **said,
+            "subject": [str(one.address) for one in (*wanted.relays, *wanted.reserve)],
+            "changes": relay_changes(now, wanted),
         }
     elif motion.kind is MotionKind.ADMIT:
         subject, said["subject_name"] = meeting.caller_of(motion.subject) or ("", "")

@@ -11,8 +11,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from folkmoot.governance import Admission, Charter, Electors, Share, differences
+from folkmoot.governance import Admission, Charter, Electors, MeetingExtension, Share, differences
 from folkmoot.governance.motion import MOTION_S, Motion, MotionKind
+from folkmoot.governance.relay_change import relay_changes
 from folkmoot.governance.sentences import rules_of
 from folkmoot.meeting import Meeting, events, names
 from folkmoot.meeting.deciding import motion_id
@@ -102,6 +103,8 @@ def _in_words(meeting: Meeting, motion: Motion) -> Event:
         subject, name = meeting.caller_of(motion.subject) or ("", "")
     elif motion.kind is MotionKind.AMEND:
         changes = differences(meeting.charter, Charter.decode(motion.subject))
+    elif motion.kind is MotionKind.RELAYS and (now := meeting.extension) is not None:
+        changes = relay_changes(now, MeetingExtension.decode(motion.subject))
     return {
         "kind": motion.kind.name.lower(),
         "by": names.member_id(motion.mover),
@@ -162,6 +165,11 @@ def voting_of(meeting: Meeting, now: float) -> Event:
         charter.share_for_admission if by_ballot else None,
         needed=charter.share_for_admission.needed(count),
     )
+    to_change = ask(
+        MotionKind.RELAYS,
+        charter.amendment,
+        needed=charter.amendment_needed(count),
+    )
     to_raise = ask(
         MotionKind.RAISE,
         charter.amendment if vouched else None,
@@ -178,4 +186,5 @@ def voting_of(meeting: Meeting, now: float) -> Event:
         "remove": remove,
         "raise": to_raise,
         "admit": to_admit,
+        "relays": to_change,
     }

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.epoch_state import EpochState
-from folkmoot.meeting.records import Beacon, Receipt, Showing, Signed, sign_statement
+from folkmoot.meeting.records import RECEIPTS_MAX, Beacon, Receipt, Showing, Signed, sign_statement
 from folkmoot.wire.labels import Sign
 
 # A second in small meetings; in larger ones what a member receives must not grow with their number.
 BEACON_EVERY_S = ((12, 1.0), (50, 2.0), (1000, 10.0))
+
+
+def beacon_period(members: int) -> float:
+    """Seconds from one beacon of a member to its next, in a meeting of so many."""
+    return next(
+        (period for most, period in BEACON_EVERY_S if members <= most), BEACON_EVERY_S[-1][1]
+    )
 
 
 class BeaconMaker:
@@ -37,9 +44,7 @@ class BeaconMaker:
         """Whether a beacon is due; the next one is then due a period later."""
         if now < self._due_at:
             return False
-        self._due_at = now + next(
-            (period for most, period in BEACON_EVERY_S if members <= most), BEACON_EVERY_S[-1][1]
-        )
+        self._due_at = now + beacon_period(members)
         return True
 
     def make(
@@ -47,9 +52,11 @@ class BeaconMaker:
     ) -> Signed:
         """The beacon of now."""
         self.last_ms = max(self.last_ms + 1, self._context.wall_ms(now))
+        book = self._context.relays
+        # To name the reserve is to ask others to come there.
+        numbers = (*book.in_use, *(book.reserve if book.calls_reserve else ()))[:RECEIPTS_MAX]
         receipts = tuple(
-            Receipt(relay.address.pin[:8], self._echoes.get(number, False), ())
-            for number, relay in enumerate(self._context.relays)
+            Receipt(book.pin(number)[:8], self._echoes.get(number, False), ()) for number in numbers
         )
         self._echoes.clear()
         beacon = Beacon(

@@ -4,15 +4,17 @@ outwards."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from folkmoot.governance import Relay
 from folkmoot.governance.evidence import TICK_MAX
+from folkmoot.governance.extension import MeetingExtension
 from folkmoot.meeting.events import Event, Outgoing, Save, SendCells
-from folkmoot.meeting.rooms import RoomTable, Wanted
+from folkmoot.meeting.relay_book import RelayBook
+from folkmoot.meeting.rooms import Lane, RoomTable, Wanted
 
 OUTGOING_MAX = (
     4096  # actions waiting for the driver; over it the oldest cells go, never anything else
@@ -36,7 +38,7 @@ class Context:
     group_id: bytes
     seat: bytes
     key: Ed25519PrivateKey
-    relays: tuple[Relay, ...]
+    relays: RelayBook
     entropy: Callable[[int], bytes] = field(repr=False)
     wall_offset_s: float
     rooms: RoomTable
@@ -72,6 +74,14 @@ class Context:
                 self.outgoing.remove(oldest)
         self.outgoing.append(SendCells(room, cells))
 
+    def ways_out(
+        self, lane: Lane, roots: Sequence[bytes], relays: Iterable[int]
+    ) -> list[tuple[int, int]]:
+        """Of these relays, in their order, those with a room of this lane that is open to send
+        into, and that room: the one of the first of `roots` that is."""
+        rooms = ((relay, self.rooms.send_handle(relay, lane, roots)) for relay in relays)
+        return [(relay, room) for relay, room in rooms if room is not None]
+
     def save(self, data: bytes) -> None:
         """The state to keep; whatever is queued after it depends on it."""
         self.outgoing.append(Save(data))
@@ -80,10 +90,11 @@ class Context:
         """These rooms and no others shall be open."""
         self.outgoing.extend(self.rooms.want(wanted))
 
-    def beside(self, group_id: bytes, relays: tuple[Relay, ...]) -> Context:
+    def beside(self, group_id: bytes, extension: MeetingExtension) -> Context:
         """Our side of another meeting that we go on in, under the same seat and key: what waits to
         be done and told is done there, and this side has queues of its own from now on."""
-        rooms = RoomTable((relay.address.pin for relay in relays), self.rooms)
+        relays = self.relays.beside(extension.relays, extension.reserve)
+        rooms = RoomTable(relays.pin, self.rooms)
         other = replace(self, group_id=group_id, relays=relays, rooms=rooms)
         self.outgoing, self.events = deque(), deque()
         return other
@@ -97,14 +108,17 @@ def make_context(
     now: float,
     wall_s: float,
     entropy: Callable[[int], bytes],
+    *,
+    reserve: tuple[Relay, ...] = (),
 ) -> Context:
     """Our side of the meeting `group_id`; `key`: 32 bytes, the private key of our leaf."""
+    book = RelayBook(relays, reserve)
     return Context(
         group_id=group_id,
         seat=seat,
         key=Ed25519PrivateKey.from_private_bytes(key),
-        relays=relays,
+        relays=book,
         entropy=entropy,
         wall_offset_s=wall_s - now,
-        rooms=RoomTable(relay.address.pin for relay in relays),
+        rooms=RoomTable(book.pin),
     )

@@ -85,14 +85,13 @@ class DoorLane:
                 return
             plaintext = self._outbox.next_plaintext()
             plaintext += self._spread.next_plaintext(council.PLAINTEXT_BYTES - len(plaintext))
-            for relay in range(len(self._context.relays)):
-                room = self._context.rooms.send_handle(relay, DOOR, [self.room_root])
-                if room is not None:
-                    cell = council.seal(self._cell_secret, plaintext, self._context.entropy)
-                    if len(self._own) >= OWN_MAX:
-                        self._own.pop(next(iter(self._own)))
-                    self._own[cell[: council.SALT_BYTES]] = None
-                    self._context.send(room, (cell,))
+            doors = self._context.relays.doors
+            for _, room in self._context.ways_out(DOOR, [self.room_root], doors):
+                cell = council.seal(self._cell_secret, plaintext, self._context.entropy)
+                if len(self._own) >= OWN_MAX:
+                    self._own.pop(next(iter(self._own)))
+                self._own[cell[: council.SALT_BYTES]] = None
+                self._context.send(room, (cell,))
 
     def next_timer(self) -> float | None:
         """When a cell is due, if there is anything to send."""

@@ -121,8 +121,10 @@ class Entrance:
 
     # -- hearing
 
-    def receive(self, cells: Sequence[bytes], now: float, root: bytes | None = None) -> None:
-        """Cells of the door room with this root, the present one's if none is given."""
+    def receive(self, cells: Sequence[bytes], now: float, root: bytes | None = None) -> bool:
+        """Cells of the door room with this root, the present one's if none is given; whether one
+        knocked who may come in."""
+        knocked = False
         doors = [(self.lane, self.secrets.private)]
         doors += [(one.lane, one.secrets.private) for one in self._former]
         for lane, private in doors:
@@ -130,11 +132,12 @@ class Entrance:
                 continue
             for message in lane.receive(cells, now):
                 if message[:1] == bytes((DoorKind.KNOCK,)):
-                    self._hear_knock(message[1:], now, lane, private)
+                    knocked |= self._hear_knock(message[1:], now, lane, private)
                 elif message[:1] == bytes((DoorKind.PARCEL,)):
                     lane.deliveries.heard(message[1:], now)
+        return knocked
 
-    def _hear_knock(self, body: bytes, now: float, lane: DoorLane, private: bytes) -> None:
+    def _hear_knock(self, body: bytes, now: float, lane: DoorLane, private: bytes) -> bool:
         name = hashlib.sha256(body).digest()[:16]
         caller = self._callers.get(self._same.get(name.hex(), name.hex()))
         if caller is not None:
@@ -142,14 +145,14 @@ class Entrance:
             if caller.knock.claim is not None and not caller.admitted:
                 self._welcome_caller(caller, now)
             self._answer(caller, now)
-            return
+            return True
         bad = name + lane.room_root  # at this door: it may be good at another
         if bad in self._bad:
-            return
+            return False
         work = work_of(body)
         if work < self.bits:
             self._ask_for_work(lane, now)
-            return
+            return False
         knock = open_knock(body, private, self.context.group_id)
         view = None
         if knock is not None:
@@ -163,7 +166,7 @@ class Entrance:
             if len(self._bad) >= SEEN_MAX:
                 self._bad.pop(next(iter(self._bad)))
             self._bad[bad] = None
-            return
+            return False
         self._recent = [one for one in self._recent if now - one < RECENT_S][-RECENT_MAX:]
         self._recent.append(now)
         if len(self._recent) > NEW_KNOCKS_MAX << (self.bits - WORK_BITS_MIN):
@@ -174,14 +177,15 @@ class Entrance:
         if same is not None:
             same.heard_at = now
             self._same[name.hex()] = same.id
-            return
+            return True
         caller = Caller(lane, name.hex(), knock, view, work, now, now)
         if not self._make_place(caller):
             self._ask_for_work(lane, now)
-            return
+            return False
         self._callers[caller.id] = caller
         self._welcome_caller(caller, now)
         self._answer(caller, now)
+        return True
 
     def _same_claim(self, knock: Knock) -> Caller | None:
         """The caller whose claim this is, too: a claim is said at every door that its member

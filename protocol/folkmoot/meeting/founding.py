@@ -32,13 +32,14 @@ def found_group(
     key: bytes,
     charter: Charter,
     relays: Sequence[Relay],
+    reserve: Sequence[Relay] = (),
     *,
     tick: int,
     entropy: Callable[[int], bytes],
 ) -> tuple[EpochState, MeetingExtension]:
     """A group of one; UsageError when the relays cannot carry a meeting."""
     try:
-        extension = MeetingExtension(charter, tuple(relays))
+        extension = MeetingExtension(charter, tuple(relays), tuple(reserve))
     except DecodeError as error:
         raise UsageError(f"These relays cannot carry a meeting: {error}.") from None
     group = mls.Group.create(

@@ -43,6 +43,7 @@ from folkmoot.meeting.records import (
 from folkmoot.meeting.rooms import COUNCIL, DOOR, VOICE, Lane, Wanted
 from folkmoot.meeting.secession import Secession, WalkedOut
 from folkmoot.meeting.signalling import Signalling
+from folkmoot.meeting.ways import Ways
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.labels import Sign
@@ -55,6 +56,8 @@ REFUSALS_BURST = 6.0
 # A picture that went off is not opened again before: whoever switches on and off all the time would
 # have everybody open and close rooms, more than a relay takes from a link.
 WATCH_AGAIN_S = 2.0
+PICTURE_RELAYS = 2
+PICTURES_PER_S = 60  # cells, in a meeting whose lanes do not say
 PICTURES_MAX = 64  # rooms of others' pictures open at once
 
 
@@ -88,16 +91,9 @@ class Hearing(ABC):
         self.council = Council(context.entropy)
         self.signalling = Signalling(context.entropy)
         self.chat = ChatBook(context.seat)
-        members, extension = len(state.roster), state.terms.meeting
-        council_lane, voice_lane = extension.lane(LaneSlot.COUNCIL), extension.lane(LaneSlot.VOICE)
-        picture_lane = extension.lane(LaneSlot.PICTURE)
-        # The extension's own promise.
-        assert council_lane is not None
-        assert voice_lane is not None
-        self._council_lane = council_lane
-        self._council_pacer = Pacer(1 / council_lane.cells_per_s(members), now)
-        pictures = 60 if picture_lane is None else picture_lane.cells_per_s(members)
-        self.media = MediaPlane(context, voice_lane.cells_per_s(members), pictures, now)
+        self._council_pacer = Pacer(1 / self._pace(LaneSlot.COUNCIL), now)
+        voice, pictures = self._pace(LaneSlot.VOICE), self._pace(LaneSlot.PICTURE)
+        self.media = MediaPlane(context, voice, pictures, now)
         self.motions = Motions(context.group_id, context.seat, context.tell)
         self.laggards = Laggards()
         self.entrance = Entrance(
@@ -116,8 +112,7 @@ class Hearing(ABC):
         # While we ask for a fresh leaf we say nothing: who hears us would wait for our answers.
         self.quiet = not seals
         self._check_at = now
-        # When one of our own council cells came back; None without a room.
-        self.echo_at: float | None = None
+        self.ways = Ways(context)
         self._joined_tick = state.secrets.tick
         self.missing = Missing()
         self.secession = Secession(
@@ -131,14 +126,22 @@ class Hearing(ABC):
         """Charter, relays and lanes of the current epoch."""
         return self.epochs.current.terms.meeting
 
+    def _pace(self, slot: LaneSlot) -> int:
+        """Cells a second of each member, as the current epoch's lanes say."""
+        lane = self.extension.lane(slot)
+        members = len(self.epochs.current.roster)
+        return PICTURES_PER_S if lane is None else lane.cells_per_s(members)
+
     # -- the epoch changed
 
     def follow(self, now: float) -> None:
         state = self.epochs.current
+        self.context.relays.follow(self.extension.relays, self.extension.reserve, now)
         self.presence.follow(state)
         self.motions.follow(state, self.context.wall_s(now))
         self.listen_anew()
-        self._council_pacer.set_period(1 / self._council_lane.cells_per_s(len(state.roster)), now)
+        self._council_pacer.set_period(1 / self._pace(LaneSlot.COUNCIL), now)
+        self.media.set_pace(self._pace(LaneSlot.VOICE), self._pace(LaneSlot.PICTURE), now)
         self.beacons.soon(now)
 
     def listen_anew(self) -> None:
@@ -160,13 +163,16 @@ class Hearing(ABC):
         """Every room of this meeting that we want open now."""
         wanted: list[Wanted] = []
         roots = list(dict.fromkeys(one.secrets.room_root for one in self.epochs.states()))
-        for relay in range(len(self.context.relays)):
+        book = self.context.relays
+        for relay in book.carrying:
             for root in roots:
                 for lane in (COUNCIL, VOICE):
                     wanted.append(Wanted(relay, lane, root, Direction.BOTH, "main"))
+        for relay in book.doors:
             for root in self.entrance.room_roots:
                 wanted.append(Wanted(relay, DOOR, root, Direction.BOTH, "main"))
-            root = roots[0]
+        root = roots[0]
+        for relay in self.picture_relays():
             for kind in self.media.showing():
                 lane = Lane(LaneSlot.PICTURE, self.context.seat, LANES[kind].stream)
                 wanted.append(Wanted(relay, lane, root, Direction.SEND, "show"))
@@ -174,6 +180,11 @@ class Hearing(ABC):
                 lane = Lane(LaneSlot.PICTURE, seat, LANES[kind].stream)
                 wanted.append(Wanted(relay, lane, root, Direction.RECEIVE, "watch"))
         return wanted
+
+    def picture_relays(self) -> list[int]:
+        """Where pictures are: the first relay that carries us, and the next as its spare."""
+        carrying, there = self.context.relays.carrying, self.context.rooms.open_relays(COUNCIL)
+        return ([one for one in carrying if one in there] or list(carrying))[:PICTURE_RELAYS]
 
     # Others agreed, or may agree, on a commit that gives our seat a leaf that we asked for.
     evicted: bool = False
@@ -202,12 +213,13 @@ class Hearing(ABC):
         if slot is LaneSlot.DOOR:
             # Who asks for a fresh leaf itself has nothing to answer others with.
             if not self.quiet:
-                self.entrance.receive(cells, now, wanted.root)
+                if self.entrance.receive(cells, now, wanted.root):
+                    self.ways.heard_knock(wanted.relay, now)
                 self.act(now)
         elif slot is LaneSlot.COUNCIL:
             for cell in cells:
                 if self.signalling.is_own(cell):
-                    self.echo_at = now
+                    self.ways.heard_echo(wanted.relay, now)
                     self.beacons.heard_echo(wanted.relay)
                 elif (plaintext := self.signalling.open(cell, now)) is not None:
                     for kind, body in self.council.receive(plaintext, now):

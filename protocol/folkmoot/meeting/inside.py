@@ -50,9 +50,6 @@ CHECK_EVERY_S = 0.5
 # many times as often, and who is present, what is pending and which round it is do not change with
 # every cell.
 GROUP_EVERY_S = 0.1
-# Without an echo of ours for so long our line hangs. Less than the 3 s in which others become
-# absent; more than a slow line and a busy relay take.
-ECHO_S = 2.0
 FAREWELL_WAIT_S = 4.0  # for somebody to commit our farewell; then we go all the same
 FAREWELL_EVERY_S = 0.5
 STEPS_MAX = 64  # done in one go
@@ -244,19 +241,15 @@ class Inside(Deciding):
 
     def rooms_changed(self, now: float) -> None:
         """A relay opened or lost a room, or we show something else."""
-        if not self.online:
-            self.echo_at = None
-        elif self.echo_at is None:
-            self.echo_at = now  # the first one is under way
+        self.ways.rooms_changed(now)
+        self.ways.look(self.presence.others(), now)
         self.epochs.set_online(self.carried(now), now)
         self.context.want_rooms(self.wanted_rooms())
         self.act(now)
 
     def carried(self, now: float) -> bool:
-        """Whether we can be heard and hear: a relay has our council open and our own cells come
-        back from it. A line that only hangs shows nothing else for a while, and whoever takes the
-        others for absent then settles something alone."""
-        return self.echo_at is not None and now - self.echo_at < ECHO_S
+        """Whether we can be heard and hear."""
+        return self.ways.carried(now)
 
     def alone(self, now: float) -> bool:
         """Whether nobody else is heard."""
@@ -384,10 +377,13 @@ class Inside(Deciding):
         self.epochs.set_online(self.carried(now), now)
         self.finds_few(now)
         self.epochs.lets_in = not self.missing.holds(now)
+        others = self.presence.others()
+        reached = self.ways.look(others, now)
+        self.media.spare_wanted = self.ways.spare_wanted(others, now)
         before = {one.authenticator for one in self.epochs.states()}
         self.epochs.handle_timer(now)
         self.act(now)
-        if before != {one.authenticator for one in self.epochs.states()}:
+        if reached or before != {one.authenticator for one in self.epochs.states()}:
             self.listen_anew()
 
     def next_timer(self) -> float:
@@ -424,11 +420,11 @@ class Inside(Deciding):
             if self.presence.ahead(state, self.held(), now):
                 # They cannot step back to our secret, and would not learn what we lack.
                 secret = self.signalling.heard_ahead or secret
-        for relay in range(len(self.context.relays)):
-            room = self.context.rooms.send_handle(relay, COUNCIL, roots)
-            if room is not None:
-                cell = self.signalling.seal(secret, plaintext)
-                self.context.send(room, (cell,))
+        # Each relay's copy is sealed anew. That receivers open each of them is the price of cells
+        # that name no author: a filter on what all copies have in common would let any member keep
+        # another's out, by being first with the same mark.
+        for _, room in self.context.ways_out(COUNCIL, roots, self.context.relays.carrying):
+            self.context.send(room, (self.signalling.seal(secret, plaintext),))
 
     # -- keeping
 

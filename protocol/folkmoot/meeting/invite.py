@@ -27,6 +27,7 @@ from folkmoot.governance.charter import (
 )
 from folkmoot.governance.evidence import SEAT_BYTES
 from folkmoot.governance.extension import Relay
+from folkmoot.meeting.relay_book import NAMED_MAX
 from folkmoot.mls.errors import UsageError
 from folkmoot.wire import codec
 from folkmoot.wire.labels import (
@@ -45,7 +46,7 @@ INVITE_VERSION = 1
 GROUP_ID_BYTES_MIN = 16
 GROUP_ID_BYTES_MAX = 32
 KEY_BYTES = 32
-RELAYS_MAX = 6  # more would not fit a QR code that a telephone reads off a screen
+RELAYS_MAX = NAMED_MAX
 CHECKSUM_BYTES = 4
 WORD_CHARACTERS_MAX = 4096
 _CHECKSUM_PREFIX = b"Folkmoot 1 invite checksum"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from folkmoot.governance import Charter, Relay
+from folkmoot.governance import Charter, MeetingExtension, Relay
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.deciding import MotionView
 from folkmoot.meeting.events import ChatReceived
@@ -40,7 +40,7 @@ class Looking:
         self._outside: Outside | None = None
         self._left = False
         self._invite: Invite | None = None
-        self._invite_cache: tuple[bytes, str] | None = None
+        self._invite_cache: tuple[object, str] | None = None  # what it is made of, and the invite
         self._resting: Outside | None = None  # a claim that was not needed after all
         self._lost_check_at = 0.0
         self._alone_since: float | None = None
@@ -64,7 +64,21 @@ class Looking:
 
     @property
     def relays(self) -> tuple[Relay, ...]:
-        return self._context.relays
+        """By number, as `OpenRoom` names them: all that the meeting has or had."""
+        return self._context.relays.known
+
+    def relay_uses(self) -> list[tuple[Relay, str]]:
+        """Our relays and what each is for: "in use", "reserve", or "left" a moment ago."""
+        book = self._context.relays
+        uses = [(one, "in use") for one in book.in_use] + [(one, "reserve") for one in book.reserve]
+        current = {*book.in_use, *book.reserve}
+        uses += [(one, "left") for one in book.doors if one not in current]
+        return [(book[number], use) for number, use in uses]
+
+    @property
+    def extension(self) -> MeetingExtension | None:
+        """Charter, relays and lanes of the current epoch; None while we are not in."""
+        return None if self._inside is None else self._inside.extension
 
     @property
     def charter(self) -> Charter:
@@ -146,7 +160,8 @@ class Looking:
         if self._inside is None:
             return "" if self._invite is None else self._invite.word()
         door = self._inside.entrance.door_key
-        if self._invite_cache is None or self._invite_cache[0] != door:
+        made_of = door, self.charter.hash, self._context.relays.named
+        if self._invite_cache is None or self._invite_cache[0] != made_of:
             invite = Invite.make(
                 group_id=self._context.group_id,
                 inviter_seat=self._context.seat,
@@ -154,7 +169,7 @@ class Looking:
                 door_key=door,
                 door_secret=self._inside.entrance.secrets.secret,
                 charter=self.charter,
-                relays=self._context.relays,
+                relays=self._context.relays.named,
             )
-            self._invite_cache = (door, invite.word())
+            self._invite_cache = (made_of, invite.word())
         return self._invite_cache[1]

@@ -40,6 +40,7 @@ KEY_FRAME_EVERY_S = 0.5  # of one picture of ours, however many ask
 KEY_FRAMES_PER_S = 1 / 1.5
 KEY_FRAMES_BURST = 8.0
 ASK_KEY_EVERY_S = 0.7
+SPARE_S = 5.0  # for which pictures go through a second relay, too, when somebody misses some
 EPOCHS_MAX = 24  # whose keys are held: those that are heard, and those just forgotten
 
 
@@ -62,6 +63,7 @@ class _Picture:
     pacer: Pacer
     key_frames: Bucket
     key_asked_at: float = -KEY_FRAME_EVERY_S
+    spare_until: float = 0.0
 
 
 class MediaPlane:
@@ -85,6 +87,7 @@ class MediaPlane:
         self._hearing: dict[tuple[bytes, str], tuple[int, int]] = {}
         self.muted: set[bytes] = set()
         self.screen = Screen()
+        self.spare_wanted = False  # somebody here does not hear the relay that pictures go through
 
     # -- following the meeting
 
@@ -112,7 +115,7 @@ class MediaPlane:
     def _keys(self, held: _EpochMedia, relay: int) -> MediaKeys:
         keys = held.keys.get(relay)
         if keys is None:
-            pin = self._context.relays[relay].address.pin
+            pin = self._context.relays.pin(relay)
             keys = MediaKeys(held.state.base_key, held.state.group.epoch, pin)
             held.keys[relay] = keys
         return keys
@@ -134,6 +137,15 @@ class MediaPlane:
     def voice(self, frame: EncodedFrame) -> bool:
         """A frame of our own; False when it is too large for its slot."""
         return self._voice.push(frame)
+
+    def set_pace(self, voice_cells_per_s: int, picture_cells_per_s: int, now: float) -> None:
+        """The pace of the epoch that settled."""
+        if 1 / voice_cells_per_s != self._voice_pacer.period_s:
+            self._voice_pacer.set_period(1 / voice_cells_per_s, now)
+        if picture_cells_per_s != self._picture_cells_per_s:
+            self._picture_cells_per_s = picture_cells_per_s
+            for picture in self._pictures.values():
+                picture.pacer.set_period(1 / picture_cells_per_s, now)
 
     def silence(self) -> None:
         """The microphone is off: nothing that waits is sent."""
@@ -193,8 +205,11 @@ class MediaPlane:
                 self._ask_for_key(picture, frame.kind, now)
 
     def key_frame_wanted(self, kind: MediaKind, now: float) -> None:
-        """Somebody says that it misses a frame of ours."""
+        """Somebody says that it misses a frame of ours: perhaps not by a lossy line, but since the
+        relay keeps it back."""
         picture = self._pictures.get(kind)
+        if picture is not None:
+            picture.spare_until = now + SPARE_S
         if picture is not None and picture.key_frames.level(now) >= 1:
             self._ask_for_key(picture, kind, now)
 
@@ -247,7 +262,8 @@ class MediaPlane:
         author, counter = self._next(held, lane)
         plaintext = picture.packer.next_plaintext(self._context.key, author, counter, now)
         room = Lane(LaneSlot.PICTURE, self._context.seat, lane.stream)
-        self._send(held, lane, room, author.leaf, counter, plaintext, roots)
+        copies = 2 if self.spare_wanted or now < picture.spare_until else 1
+        self._send(held, lane, room, author.leaf, counter, plaintext, roots, copies)
 
     def _send(
         self,
@@ -258,12 +274,12 @@ class MediaPlane:
         counter: int,
         plaintext: bytes,
         roots: Sequence[bytes],
+        copies: int | None = None,
     ) -> None:
-        for relay in range(len(self._context.relays)):
-            room = self._context.rooms.send_handle(relay, room_lane, roots)
-            if room is not None:
-                cell = self._keys(held, relay).seal(lane, leaf, counter, plaintext)
-                self._context.send(room, (cell,))
+        ways = self._context.ways_out(room_lane, roots, self._context.relays.carrying)
+        for relay, room in ways[:copies]:
+            cell = self._keys(held, relay).seal(lane, leaf, counter, plaintext)
+            self._context.send(room, (cell,))
 
     # -- receiving
 

@@ -16,6 +16,7 @@ from folkmoot.cells.frames import EncodedFrame, MediaKind
 from folkmoot.governance import PRESETS, Charter, Relay
 from folkmoot.governance.evidence import SEAT_BYTES
 from folkmoot.governance.motion import MOTION_S, MotionKind
+from folkmoot.governance.relay_change import RelayListError, parse_relays
 from folkmoot.meeting.context import UsageError, make_context
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import (
@@ -54,15 +55,18 @@ class Meeting(Walking):
         name: str,
         charter: Charter,
         relays: Sequence[Relay],
+        reserve: Sequence[Relay] = (),
         now: float,
         wall_s: float,
         entropy: Callable[[int], bytes],
     ) -> Meeting:
-        """Opens a meeting with ourselves in it; UsageError when the relays cannot carry one."""
+        """Opens a meeting with ourselves in it; `relays` are in use, `reserve` is moved to when
+        they fail. UsageError when they cannot carry one."""
         group_id, seat, key = entropy(GROUP_ID_BYTES), entropy(SEAT_BYTES), entropy(32)
-        context = make_context(group_id, seat, key, tuple(relays), now, wall_s, entropy)
+        used, kept = tuple(relays), tuple(reserve)
+        context = make_context(group_id, seat, key, used, now, wall_s, entropy, reserve=kept)
         tick = context.wall_s(now)
-        state, _ = found_group(group_id, seat, key, charter, relays, tick=tick, entropy=entropy)
+        state, _ = found_group(group_id, seat, key, charter, used, kept, tick=tick, entropy=entropy)
         meeting = cls(context, clean_name(name))
         meeting._enter(state, inviter_key=None, now=now)
         return meeting
@@ -113,6 +117,7 @@ class Meeting(Walking):
             now,
             wall_s,
             entropy,
+            reserve=saved.extension.reserve,
         )
         meeting = cls(context, clean_name(saved.name if name is None else name))
         meeting._inside = Inside(
@@ -292,7 +297,8 @@ class Meeting(Walking):
     def move(self, kind: str, subject: str, now: float, seconds: int = MOTION_S) -> str:
         """Moves that the electors decide something within so many seconds: `remove` or `raise` a
         member, `admit` who knocks, `amend` to a charter (a preset's name, or its encoded bytes in
-        hex); the motion's id. UsageError with a sentence when it cannot be moved."""
+        hex), `relays` (addresses with white space between, the first three to be used, the others
+        in reserve); the motion's id. UsageError with a sentence when it cannot be moved."""
         inside = self._member()
         if kind == "admit":
             return inside.move_admission(subject, now, seconds)
@@ -307,8 +313,12 @@ class Meeting(Walking):
                 raise UsageError(f'"{subject}" is no charter.') from None
             return inside.move(MotionKind.AMEND, charter.encode(), now, seconds)
         if kind == "relays":
-            raise UsageError("This version stays on the relays that it began with.")
-        raise UsageError("What can be moved: remove, raise, admit, amend.")
+            try:
+                meeting = parse_relays(subject, inside.extension)
+            except RelayListError as error:
+                raise UsageError(str(error)) from None
+            return inside.move(MotionKind.RELAYS, meeting.encode(), now, seconds)
+        raise UsageError("What can be moved: remove, raise, admit, amend, relays.")
 
     def vote(self, motion: str, yes: bool, now: float) -> None:
         """Answers a motion; the answer is final. UsageError with a sentence when we cannot."""

@@ -125,7 +125,7 @@ class Outside:
         context.want_rooms(
             [
                 Wanted(relay, DOOR, outside._doors[0].lane.room_root, Direction.BOTH, "main")
-                for relay in range(len(context.relays))
+                for relay in context.relays.doors
             ]
         )
         return outside

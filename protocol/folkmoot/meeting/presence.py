@@ -111,6 +111,10 @@ class Presence:
             member.hear(beacon, now)
         return beacon
 
+    def others(self) -> list[Member]:
+        """Every member but ourselves."""
+        return [one for seat, one in self.members.items() if seat != self.own]
+
     def names(self, own_name: str) -> dict[bytes, str]:
         """Every seat's name; of one who was not heard yet, that it is not known."""
         return {

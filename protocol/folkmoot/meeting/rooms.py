@@ -8,7 +8,7 @@ root's room that is open, so a change of room root never leaves a moment without
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from folkmoot.governance.evidence import SEAT_BYTES
@@ -59,10 +59,10 @@ class _Room:
 class RoomTable:
     """The rooms of one meeting over all its relays."""
 
-    def __init__(self, pins: Iterable[bytes], after: RoomTable | None = None) -> None:
-        """`pins`: the relays' pins (32 bytes each), by relay number; `after`: another meeting's
-        table, whose handles go on to mean its rooms."""
-        self._pins = tuple(pins)
+    def __init__(self, pin_of: Callable[[int], bytes], after: RoomTable | None = None) -> None:
+        """`pin_of`: a relay's pin (32 bytes) by its number; `after`: another meeting's table, whose
+        handles go on to mean its rooms."""
+        self._pin_of = pin_of
         self._rooms: dict[int, _Room] = {}
         self._handles: dict[Wanted, int] = {}
         self._next_handle: int = 1 if after is None else after._next_handle + HANDLES_APART
@@ -82,7 +82,7 @@ class RoomTable:
             handle, self._next_handle = self._next_handle, self._next_handle + 1
             self._handles[one] = handle
             self._rooms[handle] = _Room(one, False)
-            seed = room_seed(one.root, self._pins[one.relay], one.lane.encode())
+            seed = room_seed(one.root, self._pin_of(one.relay), one.lane.encode())
             actions.append(
                 OpenRoom(handle, one.relay, one.purpose, one.lane.slot, seed, one.direction)
             )
@@ -114,6 +114,11 @@ class RoomTable:
                     return handle
         return None
 
+    def open_relays(self, lane: Lane) -> set[int]:
+        """The relays in which a room of this lane is open."""
+        rooms = self._rooms.values()
+        return {one.wanted.relay for one in rooms if one.open and one.wanted.lane == lane}
+
     def open_count(self, lane: Lane) -> int:
-        """In how many relays a room of this lane is open."""
-        return sum(room.open and room.wanted.lane == lane for room in self._rooms.values())
+        """In how many relays that is."""
+        return len(self.open_relays(lane))

@@ -134,7 +134,7 @@ class Walking(Looking):
             return
         walked, old.walked = old.walked, None
         self._context = self._context.beside(
-            walked.state.group.group_id, walked.state.terms.meeting.relays
+            walked.state.group.group_id, walked.state.terms.meeting
         )
         self._inside = Inside(
             self._context, walked.state, name=self.name, inviter_key=walked.caller_key, now=now
