@@ -15,7 +15,10 @@ from folkmoot.relay.app import make_app
 from folkmoot.relay.gate import Requests
 from folkmoot.relay.link import Link
 from folkmoot.relay.shell import Relay
+from folkmoot.relay.targets import Targets
+from folkmoot.relay.tunnels import Tunnels
 from folkmoot.wire import messages
+from folkmoot.wire.entry_rules import Admission
 from fuzz.state import held_bytes
 from fuzz.target import Target, script, steps
 from unit.wire_world import PIN
@@ -110,7 +113,7 @@ class Connection(Target[None]):
     async def _begin(self) -> tuple[Relay, uvicorn.Config]:
         relay = Relay(PIN, 0.01)
         config = uvicorn.Config(
-            make_app(relay, "0"),
+            make_app(relay, Tunnels(Targets(Admission())), "0"),
             http=Requests,
             ws=Link,
             lifespan="off",

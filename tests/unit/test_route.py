@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from folkmoot.agent import route
+from folkmoot.wire.address import RelayAddress
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,37 @@ def test_what_is_no_way_gets_a_sentence(text: str) -> None:
         route.parse_via(text)
 
 
-def test_entries_are_refused_by_name() -> None:
-    with pytest.raises(route.ViaError, match="cannot go through an entry relay yet"):
+def test_an_entry_has_to_be_named() -> None:
+    with pytest.raises(route.ViaError, match="name one with --entry ADDRESS"):
         route.parse_via("entry")
+
+
+ENTRY = RelayAddress("entry.example", 7443, bytes(32))
+
+
+def test_a_way_through_an_entry_says_how() -> None:
+    proxy = route.parse_via("socks5://127.0.0.1:9050")
+    assert str(route.through(ENTRY)) == "the entry entry.example:7443"
+    way = route.through(ENTRY, proxy)
+    assert str(way) == "the entry entry.example:7443 by socks5://127.0.0.1:9050"
+    assert way.hides_address
+    with pytest.raises(route.ViaError):
+        route.through(ENTRY, way)
+
+
+def test_an_entry_that_is_the_relay_itself_is_seen() -> None:
+    way = route.through(ENTRY)
+    assert route.sees_both(way, ENTRY)
+    assert route.sees_both(way, RelayAddress("other.example", 1, ENTRY.pin))
+    assert route.sees_both(way, RelayAddress("entry.example", 7443, b"1" * 32))
+    assert not route.sees_both(way, RelayAddress("entry.example", 7444, b"1" * 32))
+    assert not route.sees_both(route.DIRECT, ENTRY)
+
+
+def test_an_entry_that_is_not_there_is_said_so() -> None:
+    entry = RelayAddress("127.0.0.1", _unused_port(), bytes(32))
+    with pytest.raises(route.EntryFailed, match=r"the entry 127.*: nothing listens there"):
+        anyio.run(route.connect, route.through(entry), "relay.example", 443)
 
 
 def test_a_password_is_never_shown() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import sys
-import tomllib
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,26 +14,13 @@ import typer
 from folkmoot.adversary.cli import attack as attack_command
 from folkmoot.agent import check as checking
 from folkmoot.agent import inspect as inspecting
-from folkmoot.agent import route
+from folkmoot.agent import said
 from folkmoot.agent.bench.cli import bench_app
 from folkmoot.agent.carrying_out import AsJson, carry_out
 from folkmoot.agent.console import Output
 from folkmoot.agent.failure import WRONG_CALL, CallError, Failure
-from folkmoot.governance import (
-    DEFAULT_PRESET,
-    PRESETS,
-    Charter,
-    CharterError,
-    Relay,
-    from_mapping,
-)
-from folkmoot.governance.relay_change import RelayListError, split_relays
+from folkmoot.governance import DEFAULT_PRESET, PRESETS
 from folkmoot.relay.cli import relay as relay_command
-from folkmoot.wire.address import RelayAddress, parse_host_port
-from folkmoot.wire.codec import DecodeError
-
-SECONDS_MAX = 10_000_000.0
-CHARTER_FILE_BYTES_MAX = 65_536
 
 app = typer.Typer(
     name="folkmoot",
@@ -111,6 +97,15 @@ Via = Annotated[
         help="How to reach relays: direct, socks5://HOST:PORT or http://HOST:PORT.",
     ),
 ]
+Entry = Annotated[
+    str | None,
+    typer.Option(
+        "--entry",
+        metavar="ADDRESS",
+        envvar="FOLKMOOT_ENTRY",
+        help="Go to relays through this one, of somebody else: they see it and not you.",
+    ),
+]
 Admit = Annotated[
     str,
     typer.Option(
@@ -149,76 +144,6 @@ app.command("attack")(attack_command)
 app.add_typer(bench_app, name="bench")
 
 
-# -- checking what was said
-
-
-def _relay_addresses(texts: list[str] | None) -> tuple[RelayAddress, ...]:
-    # The variable may hold several, separated by spaces; typer splits it only for options that
-    # take one value each.
-    words = [word for text in texts or [] for word in text.split()]
-    addresses = []
-    for word in words:
-        try:
-            addresses.append(RelayAddress.parse(word))
-        except DecodeError as error:
-            raise CallError(f"--relay {word}: this is no relay address: {error}.") from None
-    return tuple(dict.fromkeys(addresses))
-
-
-def _listen(text: str | None) -> tuple[str, int] | None:
-    if text is None:
-        return None
-    try:
-        return parse_host_port(text)
-    except DecodeError as error:
-        raise CallError(f"--listen {text}: {error}.") from None
-
-
-def _via(text: str) -> route.Via:
-    try:
-        return route.parse_via(text)
-    except route.ViaError as error:
-        raise CallError(str(error)) from None
-
-
-def _charter(text: str) -> Charter:
-    """A preset's name, or a TOML file."""
-    charter = PRESETS.get(text)
-    if charter is None:
-        path = Path(text)
-        if not path.is_file():
-            presets = ", ".join(PRESETS)
-            raise CallError(f"--charter {text}: neither a file nor one of {presets}.")
-        try:
-            with path.open("rb") as file:
-                data = file.read(CHARTER_FILE_BYTES_MAX)
-            charter = from_mapping(tomllib.loads(data.decode("utf-8")))
-        except OSError as error:
-            raise CallError(f"--charter {text} cannot be read: {error.strerror}.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise CallError(f"--charter {text} is not TOML: {error}.") from None
-        except CharterError as error:
-            raise CallError(f"--charter {text}: {error}") from None
-    return charter
-
-
-def _check_media(
-    headless: bool, play: Path | None, record: Path | None, loop: bool, for_s: float | None
-) -> None:
-    if not headless and (play is not None or record is not None):
-        raise CallError("--play and --record go with --headless: the page has its own devices.")
-    if loop and play is None:
-        raise CallError("--loop repeats the file of --play, and there is none.")
-    if for_s is not None and not 0 < for_s <= SECONDS_MAX:
-        raise CallError("--for takes a number of seconds above 0.")
-
-
-def _admit_all(text: str) -> bool:
-    if text not in ("ask", "all"):
-        raise CallError("--admit is ask or all.")
-    return text == "all"
-
-
 def _run(work: Coroutine[Any, Any, None]) -> None:
     """Runs the meeting's loop, on uvloop where that is installed."""
     try:
@@ -252,6 +177,7 @@ def meet(
     record: Record = None,
     for_seconds: ForSeconds = None,
     via: Via = "direct",
+    entry: Entry = None,
     admit: Admit = "ask",
     as_json: AsJson = False,
 ) -> None:
@@ -272,19 +198,17 @@ def meet(
     output = Output(as_json)
 
     def work() -> None:
-        relays = _relay_addresses(relay)
+        relays = said.relay_addresses(relay)
         if relays and listen is not None:
             raise CallError(
                 "--listen is for a relay on this machine; with --relay none is started."
             )
-        if relays:
-            try:
-                split_relays(Relay(address) for address in relays)
-            except RelayListError as error:
-                raise CallError(f"--relay: {error}") from None
-        _check_media(headless, play, record, loop, for_seconds)
-        rules, place = _charter(charter), _listen(listen)
-        way, everybody = _via(via), _admit_all(admit)
+        said.check_relays(relays)
+        said.check_media(headless, play, record, loop, for_seconds)
+        rules, place = said.charter_of(charter), said.listen_place(listen)
+        way, everybody = said.way(via, entry, relays), said.admits_all(admit)
+        if entry is not None and not relays:
+            raise CallError("--entry is for relays elsewhere: name the meeting's with --relay.")
         from folkmoot.agent.run import Settings, run_meeting  # slow to load, a mistake is not
 
         settings = Settings(
@@ -315,6 +239,7 @@ def join(
     record: Record = None,
     for_seconds: ForSeconds = None,
     via: Via = "direct",
+    entry: Entry = None,
     admit: Admit = "ask",
     as_json: AsJson = False,
 ) -> None:
@@ -325,14 +250,16 @@ def join(
       folkmoot join folkmoot:AYx… --name Grace
       folkmoot join -    (asks for the invite: other users of this machine can read command lines)
       folkmoot join folkmoot:AYx… --via socks5://127.0.0.1:9050
+      folkmoot join folkmoot:AYx… --entry entry.example.net:7443#Qx3…
       folkmoot join folkmoot:AYx… --headless --record minutes/ --for 600
     """
     output = Output(as_json)
 
     def work() -> None:
         parsed = inspecting.parse_invite(invite)
-        _check_media(headless, play, record, loop, for_seconds)
-        way, everybody = _via(via), _admit_all(admit)
+        said.check_media(headless, play, record, loop, for_seconds)
+        meeting_relays = (relay.address for relay in parsed.relays)
+        way, everybody = said.way(via, entry, meeting_relays), said.admits_all(admit)
         from folkmoot.agent.run import Settings, run_meeting
 
         settings = Settings(
@@ -369,7 +296,9 @@ def inspect(
 
 
 @app.command()
-def check(relay: Relays = None, via: Via = "direct", as_json: AsJson = False) -> None:
+def check(
+    relay: Relays = None, via: Via = "direct", entry: Entry = None, as_json: AsJson = False
+) -> None:
     """Tests this machine and relays, and says what each relay can see.
 
     \b
@@ -381,7 +310,8 @@ def check(relay: Relays = None, via: Via = "direct", as_json: AsJson = False) ->
     output = Output(as_json)
 
     def work() -> None:
-        relays, way = _relay_addresses(relay), _via(via)
+        relays = said.relay_addresses(relay)
+        way = said.way(via, entry, relays)
         if not asyncio.run(checking.check(relays, way, output)):
             raise Failure("Something here will not work: see above.")
 

@@ -44,6 +44,7 @@ LINKS_MAX = 64
 OnCells = Callable[[int, list[bytes]], None]
 OnRoom = Callable[[int, bool, str], None]
 OnLink = Callable[[RelayAddress, str, bool, str], None]
+RouteFor = Callable[[RelayAddress, str], route.Via]
 
 
 @dataclass(slots=True)
@@ -64,6 +65,8 @@ class Links:
 
     `on_cells(handle, cells)`; `on_room(handle, open, reason)`; `on_link(relay, purpose, up,
     sentence)`. Sentences are given once, not at every try. `via`: how connections begin.
+    `route_for(relay, purpose)`, where given, is asked instead before every connection, so that its
+    answer may change from one to the next; it must not raise.
     """
 
     def __init__(
@@ -73,12 +76,13 @@ class Links:
         on_link: OnLink,
         on_room: OnRoom,
         via: route.Via = route.DIRECT,
+        route_for: RouteFor | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.on_cells = on_cells
         self.on_link = on_link
         self.on_room = on_room
-        self.via = via
+        self.route_for: RouteFor = route_for or (lambda relay, purpose: via)
         self.entropy = entropy
         self._links: dict[tuple[RelayAddress, str], _Link] = {}
         self._by_handle: dict[int, _Link] = {}
@@ -234,7 +238,10 @@ class _Link:
         await _first_of(work, self._stopping.wait())
 
     async def _connect_and_carry(self) -> None:
-        stream = await route.connect(self._links.via, self.relay.host, self.relay.port)
+        via = self._links.route_for(self.relay, self.purpose)
+        if route.sees_both(via, self.relay):
+            raise route.RouteError("it is the entry too, and would see both address and room")
+        stream = await route.connect(via, self.relay.host, self.relay.port)
         tls, pin = await pinned.secure(stream, self.relay.pin)
         machine = LinkMachine(pin, self._links.entropy, now())
         socket = WebSocket(

@@ -37,6 +37,20 @@ class WrongPin(NoRelay):
         self.pin = pin
 
 
+class WayBroken(OSError):
+    """What carries the TLS of this connection (a tunnel) ended, and said why."""
+
+
+def why_broken(error: BaseException, otherwise: str) -> str:
+    """The sentence of the way below, where it gave one: TLS hides it behind an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, WayBroken):
+            return str(cause)
+        cause = cause.__cause__
+    return otherwise
+
+
 def tls_context() -> ssl.SSLContext:
     """The same ClientHello for every agent: no server name, no protocol list, no session."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -80,6 +94,7 @@ async def secure(stream: ByteStream, pin: bytes | None) -> tuple[TLSStream, byte
         if isinstance(error, ssl.SSLError):
             raise NoRelay("what answers there does not speak TLS 1.3") from None
         if isinstance(error, anyio.EndOfStream | anyio.BrokenResourceError):
-            raise NoRelay("the connection was closed in the TLS handshake") from None
+            otherwise = "the connection was closed in the TLS handshake"
+            raise NoRelay(why_broken(error, otherwise)) from None
         raise
     return tls, seen

@@ -1,7 +1,8 @@
-"""How a link's bytes get to a relay: directly, or through a SOCKS5 or HTTP CONNECT proxy (`--via`).
+"""How a link's bytes get to a relay: directly, through a SOCKS5 or HTTP CONNECT proxy (`--via`), or
+through an entry, which in turn is reached directly or through a proxy.
 
-Through a proxy the relay's name is resolved at the far end, so that no name server near this
-machine learns which relay is meant.
+Through a proxy or an entry the relay's name is resolved at the far end, so that no name server near
+this machine learns which relay is meant.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from python_socks import ProxyError, ProxyType
 from python_socks.async_.asyncio import Proxy
+
+from folkmoot.agent.entry import EntryFailed, EntryRefused, open_tunnel
+from folkmoot.wire.address import RelayAddress, format_host_port
+
+__all__ = ["DIRECT", "EntryFailed", "EntryRefused", "RouteError", "Via", "ViaError", "connect"]
 
 CONNECT_TIMEOUT_S = 10.0
 # Tor builds a circuit first: slower, and worth waiting for.
@@ -45,13 +51,16 @@ class ViaError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Via:
-    """Where connections begin; `user` and `password` are what the proxy asks for."""
+    """Where connections begin; `user` and `password` are what the proxy asks for. Of an entry:
+    `entry` is the relay that carries tunnels, `outer` how it is reached itself; see `through`."""
 
-    kind: Literal["direct", "socks5", "http"] = "direct"
+    kind: Literal["direct", "socks5", "http", "entry"] = "direct"
     host: str = ""
     port: int = 0
     user: str = ""
     password: str = field(default="", repr=False)
+    entry: RelayAddress | None = None
+    outer: Via | None = None
 
     @property
     def hides_address(self) -> bool:
@@ -62,11 +71,30 @@ class Via:
         """As a person may see it: without the password."""
         if self.kind == "direct":
             return "direct"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.kind}://{host}:{self.port}"
+        place = format_host_port(self.host, self.port)
+        if self.kind == "entry":
+            by = f" by {self.outer}" if self.outer is not None and self.outer != DIRECT else ""
+            return f"the entry {place}{by}"
+        return f"{self.kind}://{place}"
 
 
 DIRECT = Via()
+
+
+def through(entry: RelayAddress, outer: Via = DIRECT) -> Via:
+    """The way through an entry, which is reached by `outer`: a direct connection or a proxy."""
+    if outer.kind == "entry":
+        raise ViaError("A tunnel in a tunnel is not a way that is known here.")
+    return Via("entry", entry.host, entry.port, entry=entry, outer=outer)
+
+
+def sees_both(via: Via, relay: RelayAddress) -> bool:
+    """Whether the entry of this way is that relay itself, which would then see this machine's
+    address and the room."""
+    entry = via.entry
+    if entry is None:
+        return False
+    return entry.pin == relay.pin or (entry.host, entry.port) == (relay.host, relay.port)
 
 
 def parse_via(text: str) -> Via:
@@ -75,8 +103,8 @@ def parse_via(text: str) -> Via:
         return DIRECT
     if text == "entry":
         raise ViaError(
-            "This version cannot go through an entry relay yet: say --via direct, or hide your "
-            "address with --via socks5://HOST:PORT (Tor listens on socks5://127.0.0.1:9050)."
+            "This version does not choose an entry by itself: name one with --entry ADDRESS, or "
+            "hide your address with --via socks5://HOST:PORT (Tor: socks5://127.0.0.1:9050)."
         )
     try:
         url = urllib.parse.urlsplit(text)
@@ -97,7 +125,17 @@ def parse_via(text: str) -> Via:
 
 
 async def connect(via: Via, host: str, port: int) -> ByteStream:
-    """A byte stream to `host`:`port`; raises RouteError with a sentence."""
+    """A byte stream to `host`:`port`; raises RouteError, EntryFailed or EntryRefused with a
+    sentence."""
+    if via.entry is not None:
+        outer = DIRECT if via.outer is None else via.outer
+        try:
+            stream = await connect(outer, via.host, via.port)
+        except RouteError as error:
+            raise EntryFailed(
+                f"the entry {format_host_port(via.host, via.port)}: {error}"
+            ) from None
+        return await open_tunnel(stream, via.entry, host, port)
     try:
         stream = await (_direct(host, port) if via.kind == "direct" else _proxied(via, host, port))
     except TimeoutError:

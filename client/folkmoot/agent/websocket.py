@@ -20,7 +20,7 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import WebSocketURI
 
-from folkmoot.agent.pinned import NoRelay
+from folkmoot.agent.pinned import NoRelay, why_broken
 from folkmoot.wire.grid import Grid
 
 HANDSHAKE_TIMEOUT_S = 10.0
@@ -85,8 +85,9 @@ class WebSocket:
                     await self._feed()
         except TimeoutError:
             raise NoRelay("what answers there is slower than a relay") from None
-        except _BROKEN:
-            raise NoRelay("what answers there closed before the link was open") from None
+        except _BROKEN as error:
+            otherwise = "what answers there closed before the link was open"
+            raise NoRelay(why_broken(error, otherwise)) from None
 
     def _refusal(self) -> str:
         for event in self._protocol.events:
@@ -113,8 +114,8 @@ class WebSocket:
             return messages
         try:
             await self._feed()
-        except _BROKEN:
-            raise WebSocketClosed("the connection broke off") from None
+        except _BROKEN as error:
+            raise WebSocketClosed(why_broken(error, "the connection broke off")) from None
         messages = self._messages()
         if not messages and self._protocol.state is not State.OPEN:
             raise self._closed()
@@ -155,8 +156,8 @@ class WebSocket:
     async def _write(self, data: bytes) -> None:
         try:
             await self._stream.send(data)
-        except _BROKEN:
-            raise WebSocketClosed("the connection broke off") from None
+        except _BROKEN as error:
+            raise WebSocketClosed(why_broken(error, "the connection broke off")) from None
 
     async def close(self) -> None:
         """Says goodbye and closes the connection, on the grid: the other side may have caused

@@ -11,7 +11,9 @@ from folkmoot.relay import page
 from folkmoot.relay.link import EXTENSION, Link
 from folkmoot.relay.metrics import render
 from folkmoot.relay.shell import Relay
+from folkmoot.relay.tunnels import Tunnels
 from folkmoot.wire.address import encode_pin
+from folkmoot.wire.entry_messages import ENTRY_VERSION, entry_path
 from folkmoot.wire.lanes import LANE_RULES
 from folkmoot.wire.messages import VERSION, link_path
 
@@ -24,21 +26,24 @@ _HEADERS = {
 }
 
 
-def _facts(relay: Relay, release: str) -> dict[str, object]:
+def _facts(relay: Relay, tunnels: Tunnels, release: str) -> dict[str, object]:
     limits = relay.core.limits
     return {
         "program": "folkmoot-relay",
         "release": release,
         "versions": [VERSION],
         "link": link_path(),
+        "entry_versions": [ENTRY_VERSION],
+        "entry": entry_path(),
         "pin": encode_pin(relay.core.pin),
-        "roles": ["room"],
+        "roles": ["room", "entry"],
         "tick_ms": round(relay.core.tick_s * 1000),
         "limits": {
             "links": limits.links,
             "rooms": limits.rooms,
             "rooms_per_link": limits.rooms_per_link,
             "links_per_room": limits.links_per_room,
+            "tunnels": tunnels.limits.tunnels,
         },
         "lanes": {
             slot.name.lower(): {
@@ -52,11 +57,11 @@ def _facts(relay: Relay, release: str) -> dict[str, object]:
     }
 
 
-def make_app(relay: Relay, release: str) -> FastAPI:
+def make_app(relay: Relay, tunnels: Tunnels, release: str) -> FastAPI:
     """The application of one relay. There is no list of its rooms, and nothing that acts on one."""
     app = FastAPI(title="Folkmoot relay", openapi_url=None, docs_url=None, redoc_url=None)
     text = page.render(encode_pin(relay.core.pin), VERSION, release)
-    facts = _facts(relay, release)
+    facts = _facts(relay, tunnels, release)
 
     @app.get("/")
     async def home() -> Response:
@@ -75,19 +80,28 @@ def make_app(relay: Relay, release: str) -> FastAPI:
     @app.get("/metrics")
     async def metrics() -> Response:
         return PlainTextResponse(
-            render(*relay.sums()),
+            render(*relay.sums(), *tunnels.sums()),
             media_type="text/plain; version=0.0.4; charset=utf-8",
             headers=_HEADERS,
         )
 
     @app.websocket("/link/{version}")
     async def link(websocket: WebSocket, version: str) -> None:
-        if not version.isascii() or not version.isdecimal() or len(version) > 3:
-            await websocket.close()  # before it is accepted: HTTP 403
-            return
-        await websocket.accept()
-        own = cast(Link, websocket.scope["extensions"][EXTENSION])
-        own.attach(relay, int(version))
-        await own.finished.wait()
+        await _carry(websocket, relay, version)
+
+    @app.websocket("/entry/{version}")
+    async def entry(websocket: WebSocket, version: str) -> None:
+        await _carry(websocket, tunnels, version)
 
     return app
+
+
+async def _carry(websocket: WebSocket, carrier: Relay | Tunnels, version: str) -> None:
+    """Accepts the WebSocket, and hands it over until its end."""
+    if not version.isascii() or not version.isdecimal() or len(version) > 3:
+        await websocket.close()  # before it is accepted: HTTP 403
+        return
+    await websocket.accept()
+    own = cast(Link, websocket.scope["extensions"][EXTENSION])
+    own.attach(carrier, int(version))
+    await own.finished.wait()

@@ -19,6 +19,7 @@ from folkmoot.relay.errors import CallError, RelayError
 from folkmoot.relay.key import Identity, given_identity, kept_identity, make_identity
 from folkmoot.relay.state import default_folder, held
 from folkmoot.wire.address import RelayAddress, format_host_port
+from folkmoot.wire.entry_rules import ALLOWED_MAX, make_admission, scope_of
 
 DEFAULT_LISTEN = "[::]:7443"
 TICK_MS_MAX = 20  # longer is heard
@@ -32,6 +33,7 @@ Examples:
   relay --listen 203.0.113.5:443      on one address and port
   relay --announce example.org:7443   prints this name as its own
   relay --certificate c.pem --key k.pem
+  relay --allow-target 10.8.0.0/16    lets tunnels into a private network
 """
 
 
@@ -97,7 +99,7 @@ def _identity(
             yield kept_identity(folder)
 
 
-def _check(tick_ms: int, bus: str | None, allow_target: list[str], log_level: str) -> None:
+def _check(tick_ms: int, bus: str | None, log_level: str) -> None:
     if not 1 <= tick_ms <= TICK_MS_MAX:
         raise CallError(f"--tick-ms is from 1 to {TICK_MS_MAX}.")
     if bus is not None:
@@ -106,11 +108,27 @@ def _check(tick_ms: int, bus: str | None, allow_target: list[str], log_level: st
         )
     if log_level not in LOG_LEVELS:
         raise CallError(f"--log-level is one of {', '.join(LOG_LEVELS)}.")
-    for target in allow_target:
+
+
+def _allowed(texts: list[str]) -> list[str]:
+    """The networks of --allow-target; the variable holds several, with spaces between."""
+    networks = [network for text in texts for network in text.split()]
+    for network in networks:
         try:
-            ipaddress.ip_network(target)
+            ipaddress.ip_network(network)
         except ValueError as error:
-            raise CallError(f"--allow-target {target!r} is not of the form 10.0.0.0/8.") from error
+            raise CallError(f"--allow-target {network!r} is not of the form 10.0.0.0/8.") from error
+    if len(networks) > ALLOWED_MAX:
+        raise CallError(f"--allow-target is given more than {ALLOWED_MAX} networks.")
+    return networks
+
+
+def _own_scope(listened: list[str], announced: str | None) -> list[str]:
+    """Addresses that say which inside an entry is in: those that it listens on, unless others know
+    it by another. A public relay behind its hoster's NAT is no way into the hoster's network."""
+    if announced is not None and scope_of(announced) not in map(scope_of, listened):
+        return []
+    return listened
 
 
 def _run(
@@ -118,6 +136,7 @@ def _run(
     listen: str,
     announce: str | None,
     identity_of: tuple[Path | None, Path | None, Path | None],
+    allowed: list[str],
     tick_ms: int,
     log_level: str,
     until_stdin_closes: bool,
@@ -133,6 +152,8 @@ def _run(
         real_port = listeners[0].getsockname()[1]
         name, public_port = named or (listening.announced_host(host), real_port)
         address = RelayAddress(name, public_port or real_port, identity.pin)
+        listened = [str(listener.getsockname()[0]) for listener in listeners]
+        inside = _own_scope(listened, named[0] if named else None)
 
         def ready() -> None:
             report.event("ready", address=str(address))
@@ -145,6 +166,7 @@ def _run(
             listeners,
             identity,
             tick_ms=tick_ms,
+            admission=make_admission(inside, allowed),
             release=release(),
             log_level=log_level,
             until_stdin_closes=until_stdin_closes,
@@ -197,7 +219,9 @@ def relay(
     allow_target: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CIDR", envvar="FOLKMOOT_ALLOW_TARGET", help="For tunnels; not in this version."
+            metavar="CIDR",
+            envvar="FOLKMOOT_ALLOW_TARGET",
+            help="A network that tunnels may go to though it is not public.",
         ),
     ] = None,
     log_level: Annotated[
@@ -218,13 +242,10 @@ def relay(
     report = _Report(as_json)
     try:
         refuse_side_by_side()
-        _check(tick_ms, bus, allow_target or [], log_level)
-        if allow_target:
-            report.say(
-                "Note: this version carries no tunnels, so --allow-target has no effect yet."
-            )
+        _check(tick_ms, bus, log_level)
+        allowed = _allowed(allow_target or [])
         files = (certificate, key, state)
-        _run(report, listen, announce, files, tick_ms, log_level, until_stdin_closes)
+        _run(report, listen, announce, files, allowed, tick_ms, log_level, until_stdin_closes)
     except RelayError as error:
         report.error(error)
         raise typer.Exit(error.status) from error

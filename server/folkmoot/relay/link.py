@@ -19,7 +19,8 @@ from websockets.exceptions import InvalidState
 from websockets.frames import Frame
 from websockets.server import ServerProtocol
 
-from folkmoot.relay.shell import Relay
+from folkmoot.relay.shell import Carrier, Relay
+from folkmoot.relay.tunnels import Tunnels
 from folkmoot.wire.limits import Bucket
 from folkmoot.wire.messages import AGENT_MESSAGE_BYTES_MAX
 
@@ -41,7 +42,8 @@ _SILENT.disabled = True
 
 
 class Link(WebSocketsSansIOProtocol):
-    """One WebSocket from its HTTP request on; a link of the relay once `attach` was called."""
+    """One WebSocket from its HTTP request on; a link of the relay, or a tunnel of the entry, once
+    `attach` was called."""
 
     def __init__(
         self,
@@ -53,17 +55,17 @@ class Link(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.conn = ServerProtocol(extensions=[], max_size=AGENT_MESSAGE_BYTES_MAX, logger=_SILENT)
         self.finished = asyncio.Event()
-        self._relay: Relay | None = None
+        self._carrier: Carrier | None = None
         self._number = 0
         self._pings = Bucket(PINGS_PER_S, PINGS_BURST, self.loop.time())
         self._last_call: asyncio.TimerHandle | None = None
         self._closing_bytes = 0
 
-    def attach(self, relay: Relay, version: int) -> None:
-        """The WebSocket is accepted: from now on it is a link."""
+    def attach(self, carrier: Relay | Tunnels, version: int) -> None:
+        """The WebSocket is accepted: from now on it is a link, or a tunnel."""
         self.transport.set_write_buffer_limits(WRITE_BUFFER_HIGH_BYTES, WRITE_BUFFER_LOW_BYTES)
-        self._relay = relay
-        self._number = relay.opened(self, version)
+        self._carrier = carrier
+        self._number = carrier.opened(self, version)
 
     # What the relay does
 
@@ -71,6 +73,19 @@ class Link(WebSocketsSansIOProtocol):
         """Writes whole frames, as Relay.pump builds them."""
         if not self.close_sent and not self.transport.is_closing():
             self.transport.write(frame)
+
+    def read_on(self, wanted: bool) -> None:
+        """Goes on reading, or stops for now."""
+        if self.transport.is_closing():
+            return
+        if wanted:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
+    def waiting_bytes(self) -> int:
+        """What is written and not taken yet."""
+        return self.transport.get_write_buffer_size()
 
     def close_with(self, code: int, sentence: str) -> None:
         """Sends a close frame; the connection goes when the agent answers, or soon without."""
@@ -105,20 +120,20 @@ class Link(WebSocketsSansIOProtocol):
         if self._last_call is not None:
             self._last_call.cancel()
         self.finished.set()
-        if self._relay is not None:
-            self._relay.closed(self._number)
+        if self._carrier is not None:
+            self._carrier.closed(self._number)
 
     def pause_writing(self) -> None:
         """The write buffer is full."""
         super().pause_writing()
-        if self._relay is not None:
-            self._relay.paused(self._number)
+        if self._carrier is not None:
+            self._carrier.paused(self._number)
 
     def resume_writing(self) -> None:
         """The write buffer has room again."""
         super().resume_writing()
-        if self._relay is not None:
-            self._relay.resumed(self._number)
+        if self._carrier is not None:
+            self._carrier.resumed(self._number)
 
     def shutdown(self) -> None:
         """The server ends and this link still hangs on."""
@@ -143,12 +158,12 @@ class Link(WebSocketsSansIOProtocol):
 
     def handle_bytes(self, event: Frame) -> None:
         """A binary frame, whole or the first of several."""
-        if self._relay is None:
+        if self._carrier is None:
             self.transport.abort()  # it cannot know yet that it may send
         elif event.fin:
-            self._relay.received(self._number, bytes(event.data))
+            self._carrier.received(self._number, bytes(event.data))
         else:
-            self._relay.malformed(self._number)
+            self._carrier.malformed(self._number)
 
     def handle_text(self, event: Frame) -> None:
         """There are no text messages."""
@@ -159,23 +174,23 @@ class Link(WebSocketsSansIOProtocol):
         self._malformed()
 
     def _malformed(self) -> None:
-        if self._relay is None:
+        if self._carrier is None:
             self.transport.abort()
         else:
-            self._relay.malformed(self._number)
+            self._carrier.malformed(self._number)
 
     def handle_ping(self) -> None:
         """Answers, as RFC 6455 wants it, at a rate that costs nothing."""
         output = b"".join(self.conn.data_to_send())
         if self._pings.take(1, self.loop.time()) >= 0:
             self.write(output)
-        elif self._relay is not None:
-            self._relay.too_fast(self._number)
+        elif self._carrier is not None:
+            self._carrier.too_fast(self._number)
 
     def handle_pong(self, event: Frame) -> None:
         """Nobody asked for it; a flood of them is a flood."""
-        if self._pings.take(1, self.loop.time()) < 0 and self._relay is not None:
-            self._relay.too_fast(self._number)
+        if self._pings.take(1, self.loop.time()) < 0 and self._carrier is not None:
+            self._carrier.too_fast(self._number)
 
     def handle_close(self, event: Frame) -> None:
         """The agent closes, or answers our closing."""

@@ -42,8 +42,9 @@ def _sentence(error: OSError, place: str) -> str:
     return f"Listening on {place} does not work: {error.strerror}."
 
 
-def _tune(listener: socket.socket) -> None:
-    """Accepted connections inherit these where the system has them."""
+def tune(connection: socket.socket) -> None:
+    """For a connection, or for a listener whose connections inherit it; where the system has
+    these."""
     options = (
         (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
         (socket.IPPROTO_TCP, "TCP_KEEPIDLE", KEEPALIVE_S),
@@ -53,7 +54,7 @@ def _tune(listener: socket.socket) -> None:
     for level, name, value in options:
         if hasattr(socket, name):
             with contextlib.suppress(OSError):
-                listener.setsockopt(level, getattr(socket, name), value)
+                connection.setsockopt(level, getattr(socket, name), value)
 
 
 def _listener(family: int, address: tuple[str, int]) -> socket.socket:
@@ -66,7 +67,7 @@ def _listener(family: int, address: tuple[str, int]) -> socket.socket:
         if family == socket.AF_INET6:
             # [::] means IPv4 as well; any other address only itself.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))
-        _tune(listener)
+        tune(listener)
         listener.bind(address)
         listener.listen(BACKLOG)
         listener.setblocking(False)

@@ -53,7 +53,10 @@ know.</p>
 <li>It takes small sealed parcels, all of one size, and hands every parcel to everyone in the same
 room, the sender included, a hundred times a second and in shuffled order.</li>
 <li>It limits how much one room or one connection may send, so that nobody can crowd out the
-rest.</li> </ul>
+rest.</li>
+<li>It carries sealed tunnels to other relays, and to nothing else, so that those do not see where
+people connect from. Of these it knows the relay they go to, and no meeting.</li>
+</ul>
 
 <h2>What it cannot do</h2>
 <ul>

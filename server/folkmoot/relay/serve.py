@@ -23,6 +23,9 @@ from folkmoot.relay.gate import HALF_OPEN_MAX, Gates, Requests
 from folkmoot.relay.key import Identity, tls_context
 from folkmoot.relay.link import Link
 from folkmoot.relay.shell import Relay
+from folkmoot.relay.targets import Targets
+from folkmoot.relay.tunnels import Tunnels
+from folkmoot.wire.entry_rules import Admission
 
 # How long a stopping relay waits for its links to move on by themselves.
 LEAVING_WAIT_S = 2.0
@@ -58,11 +61,13 @@ class _Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         relay: Relay,
+        tunnels: Tunnels,
         identity: Identity,
         on_ready: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._relay = relay
+        self._tunnels = tunnels
         self._identity = identity
         self._on_ready = on_ready
         self._gates: Gates | None = None
@@ -70,8 +75,12 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accepts connections on these sockets."""
         loop = asyncio.get_running_loop()
+        # Of files a tunnel has one more, and two while its target is looked for.
+        entry = self._tunnels.limits
+        files = _files_max() - FILES_SPARE - entry.looks
         connections_max = min(
-            self._relay.core.limits.links + HALF_OPEN_MAX, _files_max() - FILES_SPARE
+            self._relay.core.limits.links + entry.tunnels + HALF_OPEN_MAX,
+            max(files // 2, files - entry.tunnels),
         )
         gates = Gates(
             tls_context(self._identity),
@@ -90,8 +99,10 @@ class _Server(uvicorn.Server):
         if self._gates is not None:
             await self._gates.close()
         self._relay.leave()
+        self._tunnels.leave()
         await self._until(lambda: self._relay.core.links_open == 0, LEAVING_WAIT_S)
         self._relay.shut_all()
+        self._tunnels.shut_all()
         await self._until(lambda: not self.server_state.connections, CLOSING_WAIT_S)
         for connection in list(self.server_state.connections):
             if connection.transport is not None:
@@ -169,6 +180,7 @@ async def _serve(
     listeners: list[socket.socket],
     identity: Identity,
     tick_s: float,
+    admission: Admission,
     release: str,
     until_stdin_closes: bool,
     on_ready: Callable[[], None],
@@ -176,8 +188,9 @@ async def _serve(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_on_exception)
     relay = Relay(identity.pin, tick_s)
+    tunnels = Tunnels(Targets(admission))
     config = uvicorn.Config(
-        make_app(relay, release),
+        make_app(relay, tunnels, release),
         http=Requests,
         ws=Link,
         lifespan="off",
@@ -190,7 +203,7 @@ async def _serve(
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         ws_ping_interval=None,
     )
-    server = _Server(config, relay, identity, on_ready)
+    server = _Server(config, relay, tunnels, identity, on_ready)
     if until_stdin_closes:
         _watch_stdin(loop, lambda: server.handle_exit(signal.SIGTERM, None))
     _log.info("the relay starts")
@@ -214,14 +227,24 @@ def run(
     identity: Identity,
     *,
     tick_ms: int,
+    admission: Admission,
     release: str,
     log_level: str,
     until_stdin_closes: bool,
     on_ready: Callable[[], None],
 ) -> None:
-    """Runs a relay until a signal, or the end of standard input, asks it to stop."""
+    """Runs a relay until a signal, or the end of standard input, asks it to stop. `admission`:
+    where it goes as an entry."""
     _quiet(log_level)
     with asyncio.Runner(debug=False, loop_factory=_loop_factory()) as runner:
         runner.run(
-            _serve(listeners, identity, tick_ms / 1000, release, until_stdin_closes, on_ready)
+            _serve(
+                listeners,
+                identity,
+                tick_ms / 1000,
+                admission,
+                release,
+                until_stdin_closes,
+                on_ready,
+            )
         )

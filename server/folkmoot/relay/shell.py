@@ -24,6 +24,30 @@ class Socket(Protocol):
         """Closes with this code and sentence, and does not wait long for the other side."""
 
 
+class Carrier(Protocol):
+    """What takes over a WebSocket once it is accepted: the rooms for a link, or the tunnels.
+
+    `paused` and `resumed` are about its write buffer, and may be called while it writes."""
+
+    def received(self, number: int, message: bytes) -> None:
+        """A binary message has arrived."""
+
+    def malformed(self, number: int) -> None:
+        """Something has arrived that is no binary message in one frame."""
+
+    def too_fast(self, number: int) -> None:
+        """Control frames arrive faster than any agent sends them."""
+
+    def paused(self, number: int) -> None:
+        """The write buffer is full."""
+
+    def resumed(self, number: int) -> None:
+        """The write buffer has room again."""
+
+    def closed(self, number: int) -> None:
+        """The connection is gone."""
+
+
 def binary_frame(message: bytes) -> bytes:
     """The unmasked WebSocket frame of one binary message (RFC 6455 §5.2): the same for every
     receiver."""
