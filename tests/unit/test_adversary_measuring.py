@@ -10,7 +10,7 @@ PEOPLE = ("tess", "ann", "bob")
 
 
 def hearings(**losses: dict[int, int]) -> dict[str, Hearing]:
-    """Everybody hears everybody for 12 s; `ann_of_tess={3: 0}`: what Ann had of Tess in second 3."""
+    """Everybody hears everybody for 12 s; `ann_of_tess={3: 0}`: what Ann had of Tess then."""
     found = {name: Hearing() for name in PEOPLE}
     for listener in PEOPLE:
         for speaker in PEOPLE:
