@@ -24,8 +24,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agreement": {"mls", "sframe", "governance", "wire"},
     "meeting": PROTOCOL,
     "relay": {"wire"},
-    # One command for everything: `folkmoot relay` is the relay's own command line.
-    "agent": PROTOCOL | {"relay.cli"},
+    # One command for everything: `folkmoot relay` is the relay's own command line, and `folkmoot
+    # attack` the adversary's.
+    "agent": PROTOCOL | {"relay.cli", "adversary.cli"},
     "adversary": PROTOCOL | {"relay", "agent"},
 }
 PURE_THIRD_PARTIES = {"cryptography"}

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from folkmoot.adversary.cli import attack as attack_command
 from folkmoot.agent import check as checking
 from folkmoot.agent import inspect as inspecting
 from folkmoot.agent import said
@@ -139,6 +140,7 @@ def root(
 
 
 app.command("relay")(relay_command)
+app.command("attack")(attack_command)
 app.add_typer(bench_app, name="bench")
 
 

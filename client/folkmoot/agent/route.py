@@ -37,6 +37,8 @@ UNACKNOWLEDGED_MS_MAX = 8_000
 KEEPALIVE_S = 5
 KEEPALIVE_TRIES = 3
 ISOLATION_BYTES = 8
+# From which of this machine's addresses direct connections come, where it has several.
+LOCAL_ADDRESS = "FOLKMOOT_LOCAL_ADDRESS"
 
 
 class RouteError(OSError):
@@ -147,7 +149,9 @@ async def connect(via: Via, host: str, port: int) -> ByteStream:
 async def _direct(host: str, port: int) -> SocketStream:
     try:
         with anyio.fail_after(CONNECT_TIMEOUT_S):
-            return await anyio.connect_tcp(host, port)
+            return await anyio.connect_tcp(
+                host, port, local_host=os.environ.get(LOCAL_ADDRESS) or None
+            )
     except TimeoutError:
         raise
     except OSError as error:

@@ -1,0 +1,103 @@
+"""`folkmoot attack`: plays a hostile operator against a running meeting, and prints what it
+achieved."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from folkmoot.agent.carrying_out import AsJson, carry_out
+from folkmoot.agent.console import Output
+from folkmoot.agent.failure import Failure
+
+if TYPE_CHECKING:
+    from folkmoot.adversary.plan import Round
+
+SECONDS_MIN, SECONDS_MAX = 6, 120
+
+
+def attack(
+    topology: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only these; `--list` names them."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--attack", metavar="NAME", help="Only these; `--list` names them."),
+    ] = None,
+    compelled: Annotated[
+        list[int] | None,
+        typer.Option(min=0, max=16, metavar="N", help="Only with so many operators compelled."),
+    ] = None,
+    seconds: Annotated[
+        int,
+        typer.Option(min=SECONDS_MIN, max=SECONDS_MAX, metavar="N", help="How long each goes on."),
+    ] = 12,
+    names: Annotated[
+        bool, typer.Option("--list", help="Names topologies and attacks, and what each takes.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Plays hostile operators against meetings on this machine, and prints what they achieved.
+
+    \b
+    Real relays, whose operators do what they were told; five members who speak,
+    one of them an informant who passes on everything, keys included. Beside
+    them an ordinary meeting server, on the same orders. All of it runs on
+    loopback and ends by itself. The whole takes about half an hour.
+
+    \b
+    Examples:
+      folkmoot attack --list
+      folkmoot attack --topology "three relays" --compelled 1
+      folkmoot attack --attack "close the link" --json
+    """
+    output = Output(as_json)
+
+    def work() -> None:
+        from folkmoot.adversary import plan  # slow to load, a mistake is not
+
+        if names:
+            plan.say_names(output)
+            return
+        rounds = plan.chosen(topology, only, compelled)
+        with tempfile.TemporaryDirectory(prefix="folkmoot-attack-") as folder:
+            asyncio.run(_play(rounds, seconds, Path(folder), output))
+
+    carry_out(output, work)
+
+
+async def _play(rounds: Sequence[Round], seconds: int, folder: Path, output: Output) -> None:
+    from folkmoot.adversary import plan
+    from folkmoot.adversary.report import LEGEND, cuts, sentences, table_of
+
+    rows = []
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(), console=output.people, transient=True,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("meetings are set up", total=len(rounds))
+        async for row in plan.play_all(
+            rounds, seconds, folder, lambda words: bar.update(task, description=words)
+        ):
+            rows.append(row)
+            output.event({"event": "row", **row.as_event()})
+            bar.advance(task)
+    if not rows:
+        raise Failure("There is nothing to play.")
+    output.event({"event": "done", "cuts": cuts(rows)})
+    if not output.as_json:
+        for topology, own in groupby(rows, key=lambda row: row.topology):
+            output.say(table_of(topology, own))
+        output.say(Text(f"{LEGEND}\n"))
+        for sentence in sentences(rows):
+            output.say(Text(sentence))

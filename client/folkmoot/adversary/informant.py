@@ -1,0 +1,150 @@
+"""An informant: a member whom the others let in, and who passes on everything, keys included:
+`python -m folkmoot.adversary.informant NAME`, with the invite as the first line of standard input.
+
+It tells on standard output what any member is told, and `keys` of each epoch as it comes: which
+leaf is whose, and with what their voice is sealed. Asked to (`ghost` on standard input), it helps
+somebody in whom no member let in: by a commit from outside, which MLS knows and this meeting does
+not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+import threading
+from typing import Any
+
+from folkmoot import mls
+from folkmoot.agent.links import Links
+from folkmoot.agent.session import Session, wall_seconds
+from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
+from folkmoot.governance.evidence import SEAT_BYTES, CommitEvidence
+from folkmoot.meeting import Meeting
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.founding import make_key_package
+from folkmoot.meeting.inside import Inside
+from folkmoot.meeting.invite import Invite
+from folkmoot.meeting.names import member_id
+from folkmoot.meeting.records import Handshake, RecordKind
+
+FRAME_S = 0.02
+FRAME_BYTES = 60
+LOOK_EVERY_S = 0.05
+OPUS_20_MS = b"\x78"  # how a frame of 20 ms begins (RFC 6716 §3.1)
+
+
+def say(event: str, **values: Any) -> None:
+    print(json.dumps({"event": event, **values}), flush=True)
+
+
+class Informant:
+    """One member, and what it gives away."""
+
+    def __init__(self, invite: str, name: str) -> None:
+        self.meeting = Meeting.join(
+            Invite.parse(invite),
+            name=name,
+            now=Session.now(),
+            wall_s=wall_seconds(),
+            entropy=os.urandom,
+        )
+        self.session = Session(self.meeting, None)
+        self._told: set[bytes] = set()
+        self.session.subscribe(self._tell)
+
+    @staticmethod
+    def _tell(event: dict[str, Any]) -> None:
+        if event["event"] != "snapshot":
+            print(json.dumps(event), flush=True)
+
+    @property
+    def _inside(self) -> Inside | None:
+        return self.meeting._inside
+
+    async def run(self) -> None:
+        links = Links(
+            on_cells=self.session.on_cells,
+            on_room=self.session.on_room,
+            on_link=self.session.on_link,
+        )
+        self.session.start(links)
+        speaking = asyncio.create_task(self._speak())
+        watching = asyncio.create_task(self._watch())
+        try:
+            await self.session.run()
+        finally:
+            for task in (speaking, watching):
+                task.cancel()
+            await links.close()
+
+    async def _speak(self) -> None:
+        """Speaks as all others do: an informant that is silent is not counted as one who lost
+        something."""
+        loop = asyncio.get_running_loop()
+        began, on = loop.time(), False
+        for number in itertools.count():
+            await asyncio.sleep(max(0.0, began + number * FRAME_S - loop.time()))
+            if self.meeting.phase.value != "in":
+                continue
+            if not on:
+                on = True
+                self.session.do({"do": "microphone", "on": True})
+            payload = OPUS_20_MS + bytes((number % 251,)) * (FRAME_BYTES - 1)
+            self.session.voice_in(
+                EncodedFrame(MediaKind.VOICE, Codec.OPUS, True, number * 20_000, (payload,))
+            )
+
+    async def _watch(self) -> None:
+        """Passes on the keys of every epoch that it hears."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            inside = self._inside
+            for state in () if inside is None else inside.epochs.states():
+                if state.authenticator not in self._told:
+                    self._told.add(state.authenticator)
+                    self._give_away(state)
+
+    @staticmethod
+    def _give_away(state: EpochState) -> None:
+        say(
+            "keys",
+            epoch=state.group.epoch,
+            authenticator=state.authenticator.hex(),
+            base_key=state.base_key.hex(),
+            leaves={str(one.leaf): member_id(one.seat) for one in state.roster},
+        )
+
+    def ghost(self) -> None:
+        """Publishes a commit by which somebody comes in from outside."""
+        inside = self._inside
+        if inside is None:
+            return
+        state = inside.epochs.current
+        bundle = make_key_package(os.urandom(SEAT_BYTES), os.urandom(32), os.urandom)
+        evidence = CommitEvidence(state.secrets.tick, ()).encode()
+        _, message = mls.Group.external_join(
+            state.group.group_info(), bundle, authenticated_data=evidence, entropy=os.urandom
+        )
+        handshake = Handshake(state.authenticator, message, b"")
+        inside.publish(RecordKind.HANDSHAKE, handshake.encode(), Session.now())
+
+
+def _listen(loop: asyncio.AbstractEventLoop, informant: Informant) -> None:
+    for line in sys.stdin:
+        if json.loads(line).get("do") == "ghost":
+            loop.call_soon_threadsafe(informant.ghost)
+    loop.call_soon_threadsafe(lambda: informant.session.do({"do": "leave"}))
+
+
+async def _main(name: str, invite: str) -> None:
+    informant = Informant(invite, name)
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=_listen, args=(loop, informant), name="orders", daemon=True).start()
+    await informant.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(sys.argv[1], sys.stdin.readline().strip()))

@@ -1,0 +1,279 @@
+"""A relay whose operator does what it was told: `python -m folkmoot.adversary.operator` takes the
+relay's own options, and orders as JSON lines on standard input.
+
+It has every power that whoever runs a relay has: it sees addresses, times and bytes of all links,
+may keep back, hold up, invent and repeat whatever goes through it, and close what it likes. With an
+informant's keys it also knows whose cells it carries.
+
+Orders, each an object with `do`: `keys` (an informant's), `target`, `forget`, `links` (asks for
+what is known of each link), and what to do from now on (`ORDERS`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from folkmoot.cells.media import VOICE, MediaKeys
+from folkmoot.relay import serve
+from folkmoot.relay.cli import main
+from folkmoot.relay.shell import Relay, Socket, binary_frame
+from folkmoot.wire.lanes import LANE_RULES, LaneSlot
+
+CELLS = b"\x10"
+HEAD = 5  # kind and room of a message of cells
+VOICE_BYTES = LANE_RULES[LaneSlot.VOICE].cell_bytes
+KEYS_MAX = 64
+SENDERS_MAX = 1 << 16
+DELAY_S = 2.0
+FLOOD_CELLS = 8
+FLOOD_EVERY_S = 0.02
+ORDERS = (
+    "nothing", "close", "drop", "drop_links", "deafen", "withhold", "part", "delay", "geoblock",
+    "flood",
+)  # fmt: skip
+
+
+def say(event: str, **values: Any) -> None:
+    print(json.dumps({"event": event, **values}), flush=True)
+
+
+class Tap:
+    """What the relay writes to one link passes here."""
+
+    def __init__(self, socket: Socket, relay: HostileRelay) -> None:
+        self.socket = socket
+        self.relay = relay
+        self.number = -1
+        transport = getattr(socket, "transport", None)
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        self.host, self.port = (str(peer[0]), int(peer[1])) if peer else ("", 0)
+
+    def write(self, frame: bytes) -> None:
+        for message in unframe(frame):
+            changed = self.relay.outwards(self, message)
+            if changed:
+                self.pass_on(changed)
+
+    def pass_on(self, message: bytes) -> None:
+        self.socket.write(binary_frame(message))
+
+    def close_with(self, code: int, sentence: str) -> None:
+        self.socket.close_with(code, sentence)
+
+    def cut(self) -> None:
+        transport = getattr(self.socket, "transport", None)
+        if transport is not None:
+            transport.abort()
+
+
+def unframe(data: bytes) -> list[bytes]:
+    """The messages of whole unmasked frames, as the relay's shell builds them."""
+    messages, at = [], 0
+    while at < len(data):
+        size, head = data[at + 1], 2
+        if size == 126:
+            size, head = int.from_bytes(data[at + 2 : at + 4], "big"), 4
+        elif size == 127:
+            size, head = int.from_bytes(data[at + 2 : at + 10], "big"), 10
+        messages.append(data[at + head : at + head + size])
+        at += head + size
+    return messages
+
+
+class HostileRelay(Relay):
+    """The relay's shell with somebody in it."""
+
+    instance: HostileRelay | None = None
+
+    def __init__(self, pin: bytes, tick_s: float) -> None:
+        super().__init__(pin, tick_s)
+        self.pin = pin
+        self.order: dict[str, Any] = {"do": "nothing"}
+        self.target = ""
+        self.taps: dict[int, Tap] = {}
+        self.keys: dict[tuple[int, str], tuple[MediaKeys, dict[int, str]]] = {}
+        self.members: dict[int, str] = {}  # whose link it is, as the informant's keys say
+        self._senders: dict[bytes, int] = {}  # the end of a cell: the link that it came by
+        self._flooding: asyncio.TimerHandle | None = None
+        HostileRelay.instance = self
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=_listen, args=(loop, self), name="orders", daemon=True).start()
+
+    # -- what the operator sees
+
+    def opened(self, socket: Socket, version: int) -> int:
+        tap = Tap(socket, self)
+        number = super().opened(tap, version)
+        tap.number = number
+        self.taps[number] = tap
+        if self._blocks(tap):
+            self._block(tap)
+        return number
+
+    def closed(self, number: int) -> None:
+        self.taps.pop(number, None)
+        self.members.pop(number, None)
+        super().closed(number)
+
+    def received(self, number: int, message: bytes) -> None:
+        if message[:1] == CELLS:
+            self._identify(number, message)
+            if self._keeps_back(number):
+                return
+        super().received(number, message)
+
+    def _identify(self, number: int, message: bytes) -> None:
+        body = message[HEAD:]
+        room = self._room(message)
+        if room is None:
+            return
+        size = room.rule.cell_bytes
+        for start in range(0, len(body), size):
+            if len(self._senders) >= SENDERS_MAX:
+                self._senders.clear()
+            self._senders[body[start : start + size][-16:]] = number
+        if size != VOICE_BYTES or number in self.members:
+            return
+        for keys, leaves in reversed(self.keys.values()):
+            found = keys.open(VOICE, body[:size])
+            if found is not None and found.leaf in leaves:
+                self.members[number] = leaves[found.leaf]
+                tap = self.taps.get(number)
+                where = {} if tap is None else {"host": tap.host, "port": tap.port}
+                say("identified", link=number, member=self.members[number], **where)
+                if self.order["do"] == "close" and self.members[number] == self.target:
+                    self._loop.call_soon(self._cut, number)
+                return
+
+    def _room(self, message: bytes) -> Any:
+        number = int.from_bytes(message[1:HEAD], "big")
+        return next((one for one in self.core._rooms.values() if one.number == number), None)
+
+    # -- what it does
+
+    def _keeps_back(self, number: int) -> bool:
+        what = self.order["do"]
+        if what == "drop":
+            return self.members.get(number) == self.target
+        if what == "drop_links":
+            return number in self.order.get("links", ())
+        return False
+
+    def _cut(self, number: int) -> None:
+        tap = self.taps.get(number)
+        if tap is not None:
+            tap.cut()
+
+    def _blocks(self, tap: Tap) -> bool:
+        return self.order["do"] == "geoblock" and tap.host in self.order.get("hosts", ())
+
+    def _block(self, tap: Tap) -> None:
+        say("blocked", host=tap.host)
+        self._loop.call_soon(tap.cut)
+
+    def outwards(self, tap: Tap, message: bytes) -> bytes:
+        """What of a message reaches this link now."""
+        what = self.order["do"]
+        if message[:1] != CELLS or what in ("nothing", "close", "drop", "drop_links", "geoblock"):
+            return message
+        room = self._room(message)
+        if room is None:
+            return message
+        if what == "deafen":
+            return b"" if self.members.get(tap.number) == self.target else message
+        if what == "withhold":
+            # Commits, ballots and namings travel in council and at the door, beacons too: whoever
+            # keeps those back keeps back all of it, as nothing tells one cell from another.
+            held = room.slot in (LaneSlot.COUNCIL, LaneSlot.DOOR)
+            return b"" if held else message
+        if what == "delay":
+            self._loop.call_later(DELAY_S, tap.pass_on, message)
+            return b""
+        if what == "part":
+            return self._half_of(tap, message, room.rule.cell_bytes)
+        return message
+
+    def _half_of(self, tap: Tap, message: bytes, size: int) -> bytes:
+        kept = []
+        for start in range(HEAD, len(message), size):
+            cell = message[start : start + size]
+            sender = self._senders.get(cell[-16:])
+            if sender is None or sender % 2 == tap.number % 2:
+                kept.append(cell)
+        return message[:HEAD] + b"".join(kept) if kept else b""
+
+    def _flood(self) -> None:
+        if self.order["do"] != "flood":
+            self._flooding = None
+            return
+        for room in list(self.core._rooms.values()):
+            cells = os.urandom(FLOOD_CELLS * room.rule.cell_bytes)
+            message = CELLS + room.number.to_bytes(4, "big") + cells
+            for number in room.receivers:
+                tap = self.taps.get(number)
+                if tap is not None:
+                    tap.pass_on(message)
+        self._flooding = self._loop.call_later(FLOOD_EVERY_S, self._flood)
+
+    # -- orders
+
+    def obey(self, order: dict[str, Any]) -> None:
+        what = order["do"]
+        if what == "keys":
+            epoch, name = int(order["epoch"]), str(order["authenticator"])
+            if len(self.keys) >= KEYS_MAX:
+                self.keys.pop(next(iter(self.keys)))
+            leaves = {int(leaf): str(member) for leaf, member in order["leaves"].items()}
+            base_key = bytes.fromhex(order["base_key"])
+            self.keys[epoch, name] = MediaKeys(base_key, epoch, self.pin), leaves
+        elif what == "forget":
+            self.order, self.target = {"do": "nothing"}, ""
+            self.keys.clear()
+            self.members.clear()
+        elif what == "target":
+            self.target = str(order["member"])
+        elif what == "links":
+            say("links", links=[self._of(tap) for tap in self.taps.values()])
+        elif what in ORDERS:
+            self.order = order
+            if what == "close":
+                for number in [one for one, who in self.members.items() if who == self.target]:
+                    self._cut(number)
+            for tap in [one for one in self.taps.values() if self._blocks(one)]:
+                self._block(tap)
+            if what == "flood" and self._flooding is None:
+                self._flood()
+
+    def _of(self, tap: Tap) -> dict[str, Any]:
+        link = self.core._links.get(tap.number)
+        slots = [] if link is None else [seat.room.slot.name for seat in link.rooms.values()]
+        return {
+            "link": tap.number,
+            "host": tap.host,
+            "port": tap.port,
+            "member": self.members.get(tap.number, ""),
+            "voice": "VOICE" in slots,
+        }
+
+
+def _listen(loop: asyncio.AbstractEventLoop, relay: HostileRelay) -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        loop.call_soon_threadsafe(relay.obey, order)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run() -> None:
+    """The relay's own command, with our parts in place of its own."""
+    setattr(serve, "Relay", HostileRelay)  # noqa: B010 - the operator's right, not the relay's
+    main()
+
+
+if __name__ == "__main__":
+    run()

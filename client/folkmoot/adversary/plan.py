@@ -1,0 +1,117 @@
+"""Which attacks are played on which topologies, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from folkmoot.adversary.attacks import ATTACKS, Attack, Nothing
+from folkmoot.adversary.plain_sfu import TOPOLOGY as PLAIN
+from folkmoot.adversary.plain_sfu import play_plain
+from folkmoot.adversary.playing import Row, play
+from folkmoot.adversary.scene import Topology, running
+from folkmoot.agent.console import Output
+from folkmoot.agent.failure import CallError
+
+TOPOLOGIES = (
+    Topology("one relay", relays=1),
+    Topology("two relays", relays=2),
+    Topology("three relays", relays=3),
+)
+# What an ordinary server needs no search or commit for: it knows whose stream is whose.
+PLAIN_ATTACKS = ("close the link", "filter by keys", "deafen", "two views", "delay by 2 s",
+                 "geoblock", "kill")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Round:
+    """One row to be. `topology` None: the ordinary server."""
+
+    topology: Topology | None
+    attack: str
+    kind: type[Attack] | None
+    compelled: int
+
+    @property
+    def name(self) -> str:
+        return PLAIN if self.topology is None else self.topology.name
+
+
+def everything() -> list[Round]:
+    """The whole table, topologies together; with nobody compelled nothing is attacked."""
+    rounds = [Round(None, one, None, 1) for one in PLAIN_ATTACKS]
+    for topology in TOPOLOGIES:
+        rounds.append(Round(topology, Nothing.name, Nothing, 0))
+        rounds += [
+            Round(topology, kind.name, kind, compelled)
+            for compelled in range(1, topology.relays + topology.outside + 1)
+            for kind in ATTACKS
+        ]
+    return rounds
+
+
+def chosen(
+    topologies: Sequence[str] | None, attacks: Sequence[str] | None, compelled: Sequence[int] | None
+) -> list[Round]:
+    """Those that were asked for; CallError when one is not known, or nothing is left."""
+    rounds = everything()
+    known = {one.name for one in rounds}, {one.attack for one in rounds}
+    for given, names, option in ((topologies, known[0], "topology"), (attacks, known[1], "attack")):
+        for one in given or ():
+            if one not in names:
+                raise CallError(f'--{option} "{one}": there is none of this name; see --list.')
+    left = [
+        one
+        for one in rounds
+        if (not topologies or one.name in topologies)
+        and (not attacks or one.attack in attacks)
+        and (not compelled or one.compelled in compelled)
+    ]
+    if not left:
+        raise CallError("There is no such attack on such a topology with so many compelled.")
+    return left
+
+
+def say_names(output: Output) -> None:
+    """Topologies, and attacks with the power that each takes."""
+    output.event(
+        {
+            "event": "names",
+            "topologies": [PLAIN, *(one.name for one in TOPOLOGIES)],
+            "attacks": [kind.name for kind in ATTACKS],
+        }
+    )
+    if output.as_json:
+        return
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False)
+    table.add_column("Attack", no_wrap=True)
+    table.add_column("What it does, and what it takes")
+    for kind in ATTACKS:
+        table.add_row(Text(kind.name), Text(" ".join((kind.__doc__ or "").split())))
+    output.say(Text("Topologies: " + ", ".join([PLAIN, *(one.name for one in TOPOLOGIES)]) + "\n"))
+    output.say(table)
+
+
+async def play_all(
+    rounds: Sequence[Round], seconds: int, folder: Path, now: Callable[[str], None]
+) -> AsyncIterator[Row]:
+    """Each of them; one meeting for all attacks on a topology."""
+    for topology, group in groupby(rounds, key=lambda one: one.topology):
+        if topology is None:
+            for one in group:
+                now(f"{PLAIN}: {one.attack}")
+                yield await play_plain(one.attack, seconds)
+            continue
+        own = folder / str(TOPOLOGIES.index(topology))
+        own.mkdir()
+        now(f"{topology.name}: the meeting is set up")
+        async with running(topology, own) as scene:
+            for one in group:
+                now(f"{topology.name}, {one.compelled} compelled: {one.attack}")
+                assert one.kind is not None
+                yield await play(scene, one.kind, one.compelled, seconds)

@@ -1,0 +1,69 @@
+"""`folkmoot attack` as a person runs it, in short: hostile operators against real meetings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from end_to_end.processes import PROGRAM
+
+PATIENCE_S = 170
+
+
+def rows_of(*options: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [*PROGRAM, "attack", "--json", "--seconds", "8", *options],
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[-1]["event"] == "done"
+    for row in events[:-1]:
+        print({name: row[name] for name in row if name not in ("event", "at", "relays", "entries")})
+    return events[:-1]
+
+
+def test_one_of_three_relays_with_an_informant_silences_nobody() -> None:
+    wanted = ("close the link", "filter by keys", "deafen", "two views")
+    attacks = [word for one in wanted for word in ("--attack", one)]
+    rows = rows_of("--topology", "three relays", "--compelled", "1", *attacks)
+    assert {row["attack"] for row in rows} == set(wanted)
+    for row in rows:
+        assert not row["silenced"], row
+        assert row["collateral"] == 0, row
+    # With an informant's keys the operator names the link; the address is there, without entries.
+    assert all(row["identified"] == 1.0 and row["located"] for row in rows if row["informant"])
+
+
+def test_one_relay_alone_ejects_and_so_does_an_ordinary_server() -> None:
+    rows = rows_of(
+        *("--topology", "one relay", "--topology", "plain SFU", "--compelled", "1"),
+        *("--attack", "close the link", "--attack", "geoblock"),
+    )
+    assert len(rows) == 4
+    for row in rows:
+        assert row["silenced"], row
+        assert row["located"], row
+        assert row["collateral"] == 0, row
+
+
+@pytest.mark.parametrize("option", ["--topology", "--attack"])
+def test_a_name_that_there_is_not_is_said(option: str) -> None:
+    done = subprocess.run(
+        [*PROGRAM, "attack", option, "moon"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "there is none of this name" in done.stdout + done.stderr
+
+
+def test_the_plug_in_is_in_no_relay(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2] / "server"
+    assert not any("adversary" in path.read_text() for path in root.rglob("*.py"))
