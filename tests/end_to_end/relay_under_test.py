@@ -134,7 +134,7 @@ def secured(address: RelayAddress, source: tuple[str, int] | None = None) -> ssl
     return tls().wrap_socket(plain(address, source))
 
 
-def pin_of(stream: ssl.SSLSocket) -> bytes:
+def pin_of(stream: ssl.SSLSocket | ssl.SSLObject) -> bytes:
     """SHA-256 of the SubjectPublicKeyInfo that the relay showed."""
     shown = stream.getpeercert(binary_form=True)
     assert shown is not None

@@ -15,7 +15,7 @@ from end_to_end.gathering import Gathering
 from end_to_end.material import speech
 from end_to_end.processes import Commands
 from end_to_end.relay_under_test import RelayUnderTest
-from end_to_end.test_links import agents, cell, play, until
+from end_to_end.test_links import PROXIES, agents, cell, play, proxy_running, until
 from folkmoot.agent import route
 from folkmoot.wire.address import RelayAddress
 
@@ -55,6 +55,43 @@ def test_cells_cross_through_an_entry(entry: RelayUnderTest, relay: RelayUnderTe
     assert (sums["tunnels"], sums["tunnels_total"], sums["tunnels_found_total"]) == (0, 1, 1)
     assert sums["links_total"] == 0
     assert sums["tunnel_bytes_up_total"] > 50 * 384
+
+
+@pytest.mark.parametrize("kind", PROXIES)
+def test_an_entry_is_reached_through_a_proxy(
+    entry: RelayUnderTest, relay: RelayUnderTest, kind: str, tmp_path: Path
+) -> None:
+    async def scene() -> None:
+        nothing = RelayAddress("127.0.0.1", _unused_port(), PIN)
+        async with agents(1, via=route.through(entry.address, proxy)) as (one,):
+            one.enter(relay.address)
+            await until(lambda: one.open == {1})
+            one.links.send(1, [cell(1)])
+            await until(lambda: one.cells)
+        said = await refusal(route.through(nothing, proxy), relay.address)
+        assert "the entry 127.0.0.1" in said
+        assert "would not go" in said
+
+    with proxy_running(kind, tmp_path) as proxy:
+        play(scene)
+
+
+def test_a_tunnel_goes_to_a_name_and_over_ipv6(entry: RelayUnderTest) -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+    async def scene() -> None:
+        with RelayUnderTest(listen="[::1]:0") as six, RelayUnderTest() as four:
+            named = RelayAddress("localhost", four.address.port, four.address.pin)
+            async with agents(2, via=route.through(entry.address)) as (one, other):
+                one.enter(six.address)
+                other.enter(named)
+                await until(lambda: one.open and other.open)
+
+    play(scene)
 
 
 def test_the_way_is_asked_for_before_each_connection(

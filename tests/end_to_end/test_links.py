@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -335,24 +335,32 @@ def _free_port() -> int:
 PROXIES = {"socks5": "microsocks", "http": "tinyproxy"}
 
 
-@pytest.mark.parametrize("kind", PROXIES)
-def test_links_go_through_real_proxies(kind: str, tmp_path: Path) -> None:
+@contextlib.contextmanager
+def proxy_running(kind: str, folder: Path) -> Iterator[route.Via]:
+    """A proxy that we did not write; skips the test where there is none."""
     program = shutil.which(PROXIES[kind])
     if program is None:
         pytest.skip(f"needs {PROXIES[kind]}: apt-get install {PROXIES[kind]}")
     port = _free_port()
-    settings = tmp_path / "tinyproxy.conf"
+    settings = folder / "tinyproxy.conf"
     settings.write_text(f"Port {port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\n")
     command = {
         "socks5": [program, "-i", "127.0.0.1", "-p", str(port)],
         "http": [program, "-d", "-c", str(settings)],
     }[kind]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as proxy:
+        try:
+            yield route.parse_via(f"{kind}://127.0.0.1:{port}")
+        finally:
+            proxy.terminate()
 
+
+@pytest.mark.parametrize("kind", PROXIES)
+def test_links_go_through_real_proxies(kind: str, tmp_path: Path) -> None:
     async def scene() -> None:
         async with relay_running() as (_, address):
             # A name, so that the far end has to resolve it.
             relay = RelayAddress("localhost", address.port, address.pin)
-            via = route.parse_via(f"{kind}://127.0.0.1:{port}")
             async with agents(1, via=via) as (hidden,), agents(1) as (direct,):
                 hidden.enter(relay)
                 direct.enter(address)
@@ -365,8 +373,5 @@ def test_links_go_through_real_proxies(kind: str, tmp_path: Path) -> None:
                 await until(lambda: lost.sentences)
                 assert "would not go to the relay" in lost.sentences[0]
 
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as proxy:
-        try:
-            play(scene)
-        finally:
-            proxy.terminate()
+    with proxy_running(kind, tmp_path) as via:
+        play(scene)

@@ -15,6 +15,7 @@ CORPUS = Path(__file__).parent / "corpus"
 # Where targets are, by the first part of their names.
 MODULES = {
     "wire": "targets_wire",
+    "entry": "targets_entry",
     "relay": "targets_relay_http",
     "mls": "targets_mls",
     "sframe": "targets_cells",

@@ -18,9 +18,11 @@ from folkmoot.relay.shell import Relay
 from folkmoot.relay.targets import Targets
 from folkmoot.relay.tunnels import Tunnels
 from folkmoot.wire import messages
+from folkmoot.wire.entry_messages import Target
 from folkmoot.wire.entry_rules import Admission
+from fuzz import target as fuzzing
 from fuzz.state import held_bytes
-from fuzz.target import Target, script, steps
+from fuzz.target import script, steps
 from unit.wire_world import PIN
 
 TURNS = 12  # of the loop after each read: enough for the application to answer
@@ -88,9 +90,10 @@ UPGRADE = (
     b"GET /link/1 HTTP/1.1\r\nHost: relay.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
+TUNNEL = UPGRADE.replace(b"/link/1", b"/entry/1")
 
 
-class Connection(Target[None]):
+class Connection(fuzzing.Target[None]):
     """The steps of a script are reads; afterwards the connection is gone, and so is its link."""
 
     name = "relay.http"
@@ -112,8 +115,9 @@ class Connection(Target[None]):
 
     async def _begin(self) -> tuple[Relay, uvicorn.Config]:
         relay = Relay(PIN, 0.01)
+        self._tunnels = Tunnels(Targets(Admission()))
         config = uvicorn.Config(
-            make_app(relay, Tunnels(Targets(Admission())), "0"),
+            make_app(relay, self._tunnels, "0"),
             http=Requests,
             ws=Link,
             lifespan="off",
@@ -145,6 +149,10 @@ class Connection(Target[None]):
             script(UPGRADE, _masked(Opcode.PING, b"ping") * 14),
             script(UPGRADE, _masked(Opcode.BINARY, messages.encode_cells(7, [bytes(384)]))),
             UPGRADE + ask,
+            TUNNEL,
+            script(TUNNEL, _masked(Opcode.BINARY, Target("10.0.0.1", 22).encode())),
+            script(TUNNEL, ask, ask),
+            TUNNEL.replace(b"/entry/1", b"/entry/7"),
         ]
 
     def begin(self) -> None:
@@ -179,6 +187,7 @@ class Connection(Target[None]):
         assert not self._errors.said, self._errors.said[0]
         assert not server_state.connections, "a connection that is never forgotten"
         assert self._relay.core.links_open == 0, "a link that is never forgotten"
+        assert self._tunnels.open == 0, "a tunnel that is never forgotten"
         return transport.written.startswith((b"HTTP/1.1 2", b"HTTP/1.1 101"))
 
     async def _turns(self) -> None:

@@ -52,16 +52,31 @@ class _End(asyncio.Protocol):
     def __init__(self, tunnels: Tunnels, number: int) -> None:
         self._tunnels = tunnels
         self._number = number
+        self._transport: asyncio.Transport | None = None
+        self._early: bytes | None = b""  # until the tunnel stands
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It stands, and is not read before the tunnel wants it."""
-        made = cast(asyncio.Transport, transport)
-        made.set_write_buffer_limits(WRITE_BUFFER_HIGH_BYTES, WRITE_BUFFER_LOW_BYTES)
-        made.pause_reading()
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(WRITE_BUFFER_HIGH_BYTES, WRITE_BUFFER_LOW_BYTES)
+        self._transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the target."""
-        self._tunnels.from_target(self._number, data)
+        if self._early is None:
+            self._tunnels.from_target(self._number, data)
+            return
+        # No relay speaks first, and what does is found out by what it says. uvloop reads once
+        # though it was asked not to; it is asked again, so this holds one read.
+        self._early += data
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def begin(self) -> None:
+        """The tunnel stands."""
+        early, self._early = self._early, None
+        if early:
+            self._tunnels.from_target(self._number, early)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The target is gone."""
@@ -283,9 +298,10 @@ class Tunnels:
             self._loop.call_exception_handler(context)
 
     async def _reach(self, number: int, target: Target) -> None:
-        """Until the target is found, or the tunnel's machine gives it up."""
+        """Until the target is found; cancelled when the tunnel's machine gives it up."""
+        end = _End(self, number)
         try:
-            found = await self._targets.reach(target, lambda: _End(self, number))
+            found = await self._targets.reach(target, lambda: end)
         except (OSError, NoTarget):  # among them TimeoutError and ssl.SSLError
             return
         carried = self._tunnels.get(number)
@@ -294,6 +310,7 @@ class Tunnels:
             return
         carried.target = found
         self._sums.carried += 1
+        end.begin()
         if found.is_closing():
             carried.machine.target_ended()
         self._pump(number)
