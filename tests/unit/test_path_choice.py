@@ -51,6 +51,20 @@ def test_directly_is_last_and_only_if_it_is_allowed() -> None:
         way(Wish(hide=True), [A], A)
 
 
+def test_a_vote_of_others_shows_nobodys_address() -> None:
+    async def scene() -> None:
+        relays = [(A, "in use"), (B, "in use")]
+        choice = PathChoice(Wish(), lambda: relays, turn=0)
+        assert choice.route_for(A.address, "main") == route.through(B.address)
+        relays[:] = [(C, "in use"), (A, "left"), (B, "left")]
+        assert choice.route_for(C.address, "main").entry in (A.address, B.address)
+        relays[:] = [(C, "in use")]
+        with pytest.raises(route.RouteError, match="did not allow that it sees you"):
+            choice.route_for(C.address, "main")
+
+    asyncio.run(scene())
+
+
 def test_a_person_is_asked_only_where_hiding_has_a_price() -> None:
     assert choices(Wish(), [A]) is None
     assert choices(Wish(), [A, B, C]) is None

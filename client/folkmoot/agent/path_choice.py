@@ -54,18 +54,23 @@ class PathChoice:
         self._wish = wish
         self._uses = uses
         self._paths = Paths(turn, wish.rather_seen)
+        # Who was hidden stays so, also when the members move to one relay: a vote of others must
+        # not show anybody's address.
+        self._hidden = False
         self._now: dict[RelayAddress, route.Via] = {}  # by which each relay is reached
 
     @property
     def _relays(self) -> Relays:
         uses = list(self._uses())
-        used = [one for one, use in uses if use != "reserve"]
-        return Relays.of(used, (one for one, use in uses if use == "reserve"), ())
+        used = [one for one, use in uses if use == "in use"]
+        # One that the meeting left may go on hiding us, like any other.
+        return Relays.of(used, (one for one, use in uses if use != "in use"), ())
 
     def route_for(self, relay: RelayAddress, purpose: str) -> route.Via:
         """For the next connection; raises RouteError when there is none that our person wants."""
         relays, wish = self._relays, self._wish
-        if not decided(wish, relays):
+        self._hidden = self._hidden or decided(wish, relays)
+        if not self._hidden:
             return wish.via
         moment = asyncio.get_running_loop().time()
         try:
