@@ -157,7 +157,7 @@ def test_what_fails_is_said_in_a_sentence(entry: RelayUnderTest, relay: RelayUnd
         (other_key, to, "is not the one that its address names"),
         (at, nothing, "does not get to a relay there"),
         (at, RelayAddress("192.168.7.7", 7443, PIN), "does not get to a relay there"),
-        (at, other_relay, "this is not the relay that the invite names"),
+        (at, other_relay, "another relay answers: the address is out of date, or the entry"),
         (at, at, "it is the entry too"),
     ]
 
