@@ -30,7 +30,7 @@ def rows_of(*options: str) -> list[dict[str, Any]]:
 def test_one_of_three_relays_with_an_informant_silences_nobody() -> None:
     wanted = ("close the link", "filter by keys", "deafen", "two views")
     attacks = [word for one in wanted for word in ("--attack", one)]
-    rows = rows_of("--topology", "three relays", "--compelled", "1", *attacks)
+    rows = rows_of("--topology", "three relays, direct", "--compelled", "1", *attacks)
     assert {row["attack"] for row in rows} == set(wanted)
     for row in rows:
         assert not row["silenced"], row

@@ -103,9 +103,10 @@ def _only(folder: Path) -> Path:
 
 def test_a_vote_moves_the_meeting_to_other_relays(commands: Commands, tmp_path: Path) -> None:
     moot = Moot(commands, tmp_path, relays=2)
-    ann = moot.begins("--charter", "circle").is_in()
+    # With one relay and no entry to it nobody is hidden, and who was does not go on without a word.
+    ann = moot.begins("--charter", "circle", "--rather-seen-than-silent").is_in()
     for name in ("Bob", "Cy", "Dee"):
-        moot.joins(name).is_in()
+        moot.joins(name, "--rather-seen-than-silent").is_in()
     moot.all_in()
     bob, cy = moot.members[1], moot.members[2]
     # A relay that a member runs itself is as good as any.

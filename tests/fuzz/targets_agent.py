@@ -61,7 +61,7 @@ class Page(Decoder):
             {"do": "again"},
             {"do": "answer", "sdp": "v=0\r\n"},
             {"do": "stats", "members": {"m": {"loss": 0.5, "kbit": 1e3}}, "sent": {"fps": 15}},
-            {"do": "join", "name": "Ann", "microphone": True, "camera": False},
+            {"do": "join", "name": "Ann", "microphone": True, "camera": False, "hidden": True},
         ]
         return [json.dumps(one).encode() for one in (*more, *COMMANDS)]
 

@@ -57,7 +57,7 @@ def call(*words: str, env: dict[str, str] | None = None) -> Result:
         (["check", "--relay", "relay.example.org:7443"], "the part after # is missing"),
         (["check", "--relay", f"{ADDRESS}x"], "no relay address"),
         (["check", "--via", "carrier pigeon"], "not a way that is known here"),
-        (["meet", "--via", "entry"], "name one with --entry ADDRESS"),
+        (["meet", "--via", "entry"], "Name an entry with --entry ADDRESS"),
         (["meet", "--listen", "nonsense"], "not of the form HOST:PORT"),
         (["meet", "--relay", str(ADDRESS), "--listen", "127.0.0.1:0"], "none is started"),
         (["meet", "--charter", "no-such-file.toml"], "neither a file nor one of circle"),

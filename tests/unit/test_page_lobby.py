@@ -7,7 +7,7 @@ from typing import Any
 from folkmoot.agent.page import Lobby
 from page_session import FakeSession
 
-JOIN = {"do": "join", "name": "Rosa", "microphone": True, "camera": False}
+JOIN = {"do": "join", "name": "Rosa", "microphone": True, "camera": False, "hidden": True}
 
 
 def test_nothing_happens_before_join() -> None:

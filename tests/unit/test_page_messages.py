@@ -22,7 +22,7 @@ def test_each_kind_becomes_its_type() -> None:
     assert parse('{"do":"answer","sdp":"v=0"}') == messages.Answer("v=0")
     stats = {"do": "stats", "members": {"m1": {"framesDecoded": 3}}, "sent": {"x": 0.5}}
     assert parse(json.dumps(stats)) == messages.Stats({"m1": {"framesDecoded": 3}}, {"x": 0.5})
-    join = {"do": "join", "name": "Rosa", "microphone": True, "camera": False}
+    join = {"do": "join", "name": "Rosa", "microphone": True, "camera": False, "hidden": True}
     assert parse(json.dumps(join)) == messages.Command(join)
 
 
@@ -31,7 +31,8 @@ def test_a_field_missing_or_too_many_is_refused(do: str) -> None:
     examples: dict[str, object] = {
         "secret": "s", "instance": "i", "nonce": "n", "proof": "p", "sdp": "v=0", "name": "n",
         "members": {}, "sent": {},
-        "microphone": True, "camera": True, "text": "t", "on": True, "knock": "k", "member": "m",
+        "microphone": True, "camera": True, "hidden": True, "text": "t", "on": True,
+        "knock": "k", "member": "m",
         "kind": "remove", "subject": "s", "motion": "m", "choice": "yes", "with": ["m"],
     }  # fmt: skip
     fields = list(messages.FIELDS[do])

@@ -50,13 +50,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def _side(
     note: ReturnNote | None, enter: Callable[[str | None], Any]
 ) -> AsyncIterator[PageSide]:
-    def begin(name: str | None) -> Session:
+    def begin(name: str | None, hidden: bool | None) -> Session:
+        assert hidden is None  # nothing was to be chosen
         session: Session = enter(name)
         return session
 
     side = PageSide(
         invite="folkmoot:x", name="Rosa", charter=PRESETS["circle"], relays=(),
-        relay_sees_address=True, opens=False, relay_here=False, note=note, enter=begin,
+        choice=None, opens=False, relay_here=False, note=note, enter=begin,
         gone=lambda: None,
     )  # fmt: skip
     try:

@@ -46,11 +46,6 @@ def test_what_is_no_way_gets_a_sentence(text: str) -> None:
         route.parse_via(text)
 
 
-def test_an_entry_has_to_be_named() -> None:
-    with pytest.raises(route.ViaError, match="name one with --entry ADDRESS"):
-        route.parse_via("entry")
-
-
 ENTRY = RelayAddress("entry.example", 7443, bytes(32))
 
 

@@ -9,17 +9,19 @@ has 1/N.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from folkmoot.adversary.processes import Speaking
-from folkmoot.adversary.scene import INFORMANT, TARGET, Scene
+from folkmoot.adversary.scene import HOST, INFORMANT, TARGET, Scene
 
 SETTLE_S = 1.3  # what was under way, and the second that the informant counts
 LISTEN_S = 1.6
 ASK_S = 1.0
 KEYS_EVERY_S = 0.1
+STALL_S = 2.5
+COPIES_LATE_S = 1.2  # until nothing of before is in a report of the informant's
 GONE_FRAMES = 40  # fewer in LISTEN_S, which has one row at least: the target is not heard
 
 
@@ -89,26 +91,36 @@ class Attack:
 
     async def found(self) -> Found:
         """What is known, and whether it is true: where an informant's keys say whose link it is,
-        that, and where that link comes from."""
+        that, and where that link comes from, also by way of an entry that is compelled, too."""
         named = [
             told.event
             for one in self.compelled
             for told in one.after(self.began, "identified")
             if told.event["member"] == self.target_id
         ]
-        host = self.scene.hosts[TARGET]
-        located = any(one.get("host") == host for one in named)
-        return Found(1.0 if named else self.guess, located)
+        hosts = {str(one.get("host")) for one in named} | await self.hosts_behind(named)
+        return Found(1.0 if named else self.guess, self.scene.hosts[TARGET] in hosts)
 
-    async def links(self) -> list[dict[str, object]]:
+    async def links(self) -> list[dict[str, Any]]:
+        """What the compelled operators know of each link now."""
+        return [link for told in await self._reports() for link in told["links"]]
+
+    async def _reports(self) -> list[dict[str, Any]]:
         now = asyncio.get_running_loop().time()
         self.order(do="links")
         await asyncio.sleep(ASK_S)
-        found: list[dict[str, object]] = []
-        for one in self.compelled:
-            for told in one.after(now, "links")[-1:]:
-                found += told.event["links"]
-        return found
+        return [told.event for one in self.compelled for told in one.after(now, "links")[-1:]]
+
+    async def hosts_behind(self, links: Iterable[dict[str, Any]]) -> set[str]:
+        """Where these links really come from, as far as the compelled operators can tell: the
+        room's relay sees a port of the entry, and the entry knows whose tunnel that is."""
+        ports = {int(one["port"]) for one in links if one.get("port")}
+        return {
+            str(tunnel["host"])
+            for report in await self._reports()
+            for tunnel in report["tunnels"]
+            if tunnel["port"] in ports
+        }
 
 
 class Nothing(Attack):
@@ -212,6 +224,82 @@ class WatchAndDrop(Attack):
         return Found(float(bool(right)), any(one["host"] == host for one in right))
 
 
+class Collude(Attack):
+    """Finds the target's link with an informant's keys, where it comes from by asking the entries,
+    and then refuses that address everywhere: operators of a room's relay and of its entries, all
+    compelled together."""
+
+    name = "collude and block"
+    informant = True
+    _hosts: Collection[str] = ()
+
+    async def begin(self) -> None:
+        self.hand_over_keys()
+        self.tasks.append(asyncio.create_task(self._block()))
+
+    async def found(self) -> Found:
+        known = await super().found()
+        return Found(known.identified, self.scene.hosts[TARGET] in self._hosts)
+
+    async def _block(self) -> None:
+        hosts = self._hosts = set[str]()
+        while True:
+            named = [
+                told.event
+                for one in self.compelled
+                for told in one.after(self.began, "identified")
+                if told.event["member"] == self.target_id
+            ]
+            fresh = {str(one["host"]) for one in named if one["host"] != HOST}
+            fresh |= await self.hosts_behind(named)
+            if fresh - hosts:
+                hosts |= fresh
+                self.order(do="geoblock", hosts=sorted(hosts))
+
+
+class WatchTunnels(Attack):
+    """Holds up the tunnels of one address after the other for two seconds each, until the informant
+    says that the target's copies through some relay came late: an operator of an entry, with an
+    informant. It needs no relay of the room."""
+
+    name = "watch the tunnels"
+    informant = True
+    seconds = 24
+    _host = ""
+
+    async def begin(self) -> None:
+        self.tasks.append(asyncio.create_task(self._search()))
+
+    async def _search(self) -> None:
+        hosts = sorted({
+            str(tunnel["host"]) for report in await self._reports() for tunnel in report["tunnels"]
+        })  # fmt: skip
+        for host in hosts:
+            self.order(do="stall", hosts=[host])
+            await asyncio.sleep(STALL_S)
+            since = asyncio.get_running_loop().time() - STALL_S + COPIES_LATE_S
+            gone = self._without_copies(since)
+            self.order(do="stall", hosts=[])
+            if gone:
+                self._host = host
+                return
+            await asyncio.sleep(COPIES_LATE_S)
+
+    def _without_copies(self, since: float) -> bool:
+        """Whether, since then, some relay brought others' copies and none of the target's."""
+        sums: dict[str, dict[str, int]] = {}
+        for told in self.scene.members[INFORMANT].after(since, "copies"):
+            for member, relays in told.event["copies"].items():
+                for relay, count in relays.items():
+                    by = sums.setdefault(relay, {})
+                    by[member] = by.get(member, 0) + count
+        return any(by and self.target_id not in by for by in sums.values())
+
+    async def found(self) -> Found:
+        right = self._host == self.scene.hosts[TARGET]
+        return Found(1.0 if right else self.guess, right)
+
+
 class WithholdHandshakes(Attack):
     """Keeps back commits, ballots, beacons: an operator alone; nothing tells them apart, so it
     keeps back all council cells."""
@@ -299,6 +387,8 @@ ATTACKS: tuple[type[Attack], ...] = (
     WatchAndDrop,
     FilterCells,
     Deafen,
+    Collude,
+    WatchTunnels,
     WithholdHandshakes,
     AddGhost,
     TwoViews,

@@ -57,7 +57,7 @@ def attack(
     \b
     Examples:
       folkmoot attack --list
-      folkmoot attack --topology "three relays" --compelled 1
+      folkmoot attack --topology "three relays, direct" --compelled 1
       folkmoot attack --attack "close the link" --json
     """
     output = Output(as_json)

@@ -6,7 +6,8 @@ may keep back, hold up, invent and repeat whatever goes through it, and close wh
 informant's keys it also knows whose cells it carries.
 
 Orders, each an object with `do`: `keys` (an informant's), `target`, `forget`, `links` (asks for
-what is known of each link), and what to do from now on (`ORDERS`).
+what is known of each link and tunnel), `stall` (holds up the tunnels of hosts), and what to do from
+now on (`ORDERS`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from folkmoot.cells.media import VOICE, MediaKeys
 from folkmoot.relay import serve
 from folkmoot.relay.cli import main
 from folkmoot.relay.shell import Relay, Socket, binary_frame
+from folkmoot.relay.tunnels import Tunnels
 from folkmoot.wire.lanes import LANE_RULES, LaneSlot
 
 CELLS = b"\x10"
@@ -84,6 +86,70 @@ def unframe(data: bytes) -> list[bytes]:
         messages.append(data[at + head : at + head + size])
         at += head + size
     return messages
+
+
+class HostileTunnels(Tunnels):
+    """The entry's tunnels with somebody in them: it sees who comes, and where they go on to, and
+    may hold up or cut what it likes."""
+
+    instance: HostileTunnels | None = None
+
+    def __init__(self, *settings: Any) -> None:
+        super().__init__(*settings)
+        self.stalled: set[str] = set()  # hosts
+        self.blocked: set[str] = set()
+        self._held: dict[int, list[bytes]] = {}
+        HostileTunnels.instance = self
+
+    def opened(self, socket: Any, version: int) -> int:
+        number = super().opened(socket, version)
+        if self.host_of(number) in self.blocked:
+            self._loop.call_soon(self.cut, number)
+        return number
+
+    def host_of(self, number: int) -> str:
+        carried = self._tunnels.get(number)
+        transport = None if carried is None else getattr(carried.socket, "transport", None)
+        peer = None if transport is None else transport.get_extra_info("peername")
+        return "" if peer is None else str(peer[0])
+
+    def received(self, number: int, message: bytes) -> None:
+        if self.host_of(number) in self.stalled or number in self._held:
+            self._held.setdefault(number, []).append(message)
+        else:
+            super().received(number, message)
+
+    def closed(self, number: int) -> None:
+        self._held.pop(number, None)
+        super().closed(number)
+
+    def stall(self, hosts: set[str]) -> None:
+        """Holds up what comes from there; what is not held up any more goes on, in its order."""
+        self.stalled = hosts
+        for number in [one for one in self._held if self.host_of(one) not in hosts]:
+            for message in self._held.pop(number):
+                super().received(number, message)
+
+    def block(self, hosts: set[str]) -> None:
+        self.blocked = hosts
+        for number in [one for one in self._tunnels if self.host_of(one) in hosts]:
+            say("blocked", host=self.host_of(number))
+            self.cut(number)
+
+    def cut(self, number: int) -> None:
+        carried = self._tunnels.get(number)
+        transport = None if carried is None else getattr(carried.socket, "transport", None)
+        if transport is not None:
+            transport.abort()
+
+    def known(self) -> list[dict[str, Any]]:
+        """Of each tunnel: where it comes from, and the port that its relay sees it come from."""
+        found = []
+        for number, carried in self._tunnels.items():
+            name = None if carried.target is None else carried.target.get_extra_info("sockname")
+            if name is not None:
+                found.append({"host": self.host_of(number), "port": int(name[1])})
+        return found
 
 
 class HostileRelay(Relay):
@@ -234,12 +300,23 @@ class HostileRelay(Relay):
             self.keys[epoch, name] = MediaKeys(base_key, epoch, self.pin), leaves
         elif what == "forget":
             self.order, self.target = {"do": "nothing"}, ""
+            if (tunnels := HostileTunnels.instance) is not None:
+                tunnels.stall(set())
+                tunnels.block(set())
             self.keys.clear()
             self.members.clear()
         elif what == "target":
             self.target = str(order["member"])
         elif what == "links":
-            say("links", links=[self._of(tap) for tap in self.taps.values()])
+            tunnels = HostileTunnels.instance
+            say(
+                "links",
+                links=[self._of(tap) for tap in self.taps.values()],
+                tunnels=[] if tunnels is None else tunnels.known(),
+            )
+        elif what == "stall":
+            if (tunnels := HostileTunnels.instance) is not None:
+                tunnels.stall(set(order["hosts"]))
         elif what in ORDERS:
             self.order = order
             if what == "close":
@@ -247,6 +324,8 @@ class HostileRelay(Relay):
                     self._cut(number)
             for tap in [one for one in self.taps.values() if self._blocks(one)]:
                 self._block(tap)
+            if what == "geoblock" and (tunnels := HostileTunnels.instance) is not None:
+                tunnels.block(set(order["hosts"]))
             if what == "flood" and self._flooding is None:
                 self._flood()
 
@@ -271,7 +350,9 @@ def _listen(loop: asyncio.AbstractEventLoop, relay: HostileRelay) -> None:
 
 def run() -> None:
     """The relay's own command, with our parts in place of its own."""
-    setattr(serve, "Relay", HostileRelay)  # noqa: B010 - the operator's right, not the relay's
+    # (Whoever runs a program may change it; the relay itself has no place for this.)
+    setattr(serve, "Relay", HostileRelay)  # noqa: B010
+    setattr(serve, "Tunnels", HostileTunnels)  # noqa: B010
     main()
 
 

@@ -20,8 +20,12 @@ from folkmoot.agent.failure import CallError
 
 TOPOLOGIES = (
     Topology("one relay", relays=1),
-    Topology("two relays", relays=2),
-    Topology("three relays", relays=3),
+    Topology("one relay, one entry", relays=1, via="entry", outside=1),
+    Topology("two relays, direct", relays=2),
+    Topology("two relays, hidden", relays=2, via="entry"),
+    Topology("three relays, direct", relays=3),
+    Topology("three relays in a ring", relays=3, via="entry"),
+    Topology("three relays, three entries", relays=3, via="entry", outside=3),
 )
 # What an ordinary server needs no search or commit for: it knows whose stream is whose.
 PLAIN_ATTACKS = ("close the link", "filter by keys", "deafen", "two views", "delay by 2 s",

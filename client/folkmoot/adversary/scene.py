@@ -16,6 +16,7 @@ from typing import Any
 from folkmoot.adversary.measuring import Hearing
 from folkmoot.adversary.processes import Speaking, Told
 from folkmoot.agent.failure import Failure
+from folkmoot.governance.extension import RELAYS_MAX
 
 TARGET = "Tess"
 OTHERS = ("Ann", "Bob", "Cy")
@@ -29,7 +30,7 @@ HOST = "127.0.0.1"
 @dataclass(frozen=True)
 class Topology:
     """`relays` carry the meeting; `via`: how members reach them, as on the command line; `outside`:
-    entries that carry nothing of it."""
+    entries that carry nothing of it, in its reserve, or named where it has one relay."""
 
     name: str
     relays: int
@@ -69,19 +70,25 @@ class Scene:
         self.members: dict[str, Speaking] = {}
         self.ids: dict[str, str] = {}
         self.hosts: dict[str, str] = {}
+        self._ways: list[str] = []
         self.keys: list[dict[str, Any]] = []  # what the informant gave away
 
     # -- beginning and ending
 
     async def start(self) -> None:
         voice = tone(self.folder / "voice.wav")
-        for number in range(self.topology.relays + self.topology.outside):
+        used = self.topology.relays
+        for number in range(used + self.topology.outside):
             relay = self._relay(number, f"{HOST}:0")
             await relay.start()
             address = str((await relay.wait_for("ready")).event["address"])
             self.addresses.append(address)
             (self.relays if number < self.topology.relays else self.outside).append(relay)
-        given = [word for one in self.addresses for word in ("--relay", one)]
+        named = self.addresses if self.topology.relays == RELAYS_MAX else self.addresses[:used]
+        given = [word for one in named for word in ("--relay", one)]
+        self._ways = ["--via", self.topology.via]
+        if len(named) < len(self.addresses):
+            self._ways = ["--entry", self.addresses[-1]]
         ann = await self._member(
             OTHERS[0], "meet", *given, "--charter", "circle", "--admit", "all", voice=voice
         )
@@ -109,7 +116,7 @@ class Scene:
         member = Speaking(
             name,
             *("-m", "folkmoot.agent.cli", command, *more, "--headless", "--json", "--name", name),
-            *("--play", str(voice), "--loop", "--via", self.topology.via),
+            *("--play", str(voice), "--loop", *self._ways),
             env=self._from(name),
             folder=self.folder,
         )
@@ -122,7 +129,7 @@ class Scene:
     async def _informant(self, invite: str) -> None:
         ivo = Speaking(
             INFORMANT,
-            *("-m", "folkmoot.adversary.informant", INFORMANT),
+            *("-m", "folkmoot.adversary.informant", INFORMANT, *self._ways),
             env=self._from(INFORMANT),
             folder=self.folder,
         )

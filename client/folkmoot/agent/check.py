@@ -21,7 +21,9 @@ from rich.text import Text
 
 from folkmoot.agent import pinned, reach, route
 from folkmoot.agent.console import Event, Output, printable
+from folkmoot.agent.path_choice import PathChoice, Wish, preview
 from folkmoot.agent.probe import Seen, probe
+from folkmoot.governance import Relay
 from folkmoot.wire.address import RelayAddress, encode_pin, format_host_port
 
 State = Literal["good", "note", "warning", "bad"]
@@ -203,36 +205,64 @@ def _clock(place: str, off_s: float | None) -> Row:
 
 
 def sees(via: route.Via) -> list[tuple[str, bool, str]]:
-    """What a relay can see of somebody who uses it: what, whether, how so."""
+    """What a relay can see of somebody who meets there: what, whether, how so."""
     if via.hides_address:
         address = ("your network address", False, f"it sees {via} instead")
     else:
         address = ("your network address", True, "you connect directly")
-    return [
-        address,
-        ("that a room is in use, by how many links, and when", True, "it passes the cells on"),
-        ("that somebody shows a picture", True, "pictures have a room of their own"),
-        ("names, voices, pictures, chat, members", False, "encrypted from member to member"),
-        ("who speaks", False, "every member sends the same, speaking or silent"),
-        ("which link is whose", False, "unless a member hands it the meeting's keys"),
-    ]
+    return [address, *ROOM_SEES]
 
 
-async def check(relays: Sequence[RelayAddress], via: route.Via, output: Output) -> bool:
+def machines(wish: Wish, relays: Sequence[RelayAddress]) -> list[tuple[str, str, str, str]]:
+    """Each relay as one row: which it is, whether it sees our address, whether a room of ours, and
+    how so."""
+    rows = []
+    for row in preview(wish, [Relay(one) for one in relays]):
+        place = str(row["address"]).partition("#")[0]
+        through = " and ".join(one.partition("#")[0] for one in row["entry_to"])
+        if row["sees_address"]:
+            why = "you connect to it directly"
+        elif through and row["sees_room"]:
+            why = f"it takes you to {through}, and carries the meeting for who comes by {row['by']}"
+        elif through:
+            why = f"it takes you to {through}, and sees nothing of what is there"
+        elif row["sees_room"]:
+            why = f"you come by {row['by']}"
+        else:
+            why = "you do not use it while the others are there"
+        sees_us = "yes" if row["sees_address"] or through else "no"
+        rows.append((place, sees_us, "yes" if row["sees_room"] else "no", why))
+    return rows
+
+
+ROOM_SEES = (
+    ("that a room is in use, by how many links, and when", True, "it passes the cells on"),
+    ("that somebody shows a picture", True, "pictures have a room of their own"),
+    ("names, voices, pictures, chat, members", False, "encrypted from member to member"),
+    ("who speaks", False, "every member sends the same, speaking or silent"),
+    ("which link is whose", False, "unless a member hands it the meeting's keys"),
+)
+
+
+async def check(relays: Sequence[RelayAddress], wish: Wish, output: Output) -> bool:
     """Looks at everything and says it; whether nothing is bad."""
     rows = list(this_machine())
-    rows.append(proxies(via))
-    looks = await asyncio.gather(*(relay_rows(relay, via) for relay in relays))
+    choice = PathChoice(wish, lambda: [(Relay(one), "in use") for one in relays], turn=0)
+    ways = [choice.route_for(relay, "main") for relay in relays]
+    rows.append(proxies(ways[0] if ways else wish.via))
+    looks = await asyncio.gather(
+        *(relay_rows(relay, via) for relay, via in zip(relays, ways, strict=True))
+    )
     rows += [row for found, _ in looks for row in found]
     for row in rows:
         event = {"event": "row", "what": row.what, "state": row.state, "sentence": row.sentence}
         output.event(event)
-    for relay, (_, seen) in zip(relays, looks, strict=True):
+    for relay, via, (_, seen) in zip(relays, ways, looks, strict=True):
         output.event(_relay_event(relay, seen, via))
     bad = sum(row.state == "bad" for row in rows)
     output.event({"event": "done", "bad": bad})
     if not output.as_json:
-        _show(rows, bool(relays), via, output)
+        _show(rows, machines(wish, relays), output)
     return bad == 0
 
 
@@ -250,19 +280,27 @@ def _relay_event(relay: RelayAddress, seen: Seen | None, via: route.Via) -> Even
     }
 
 
-def _show(rows: list[Row], with_relays: bool, via: route.Via, output: Output) -> None:
+def _show(rows: list[Row], seeing: Sequence[tuple[str, str, str, str]], output: Output) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for row in rows:
         sign, style = SIGNS[row.state]
         table.add_row(Text(sign, style=style), row.what, Text(printable(row.sentence)))
     output.say(table)
-    if not with_relays:
+    if not seeing:
         return
-    seen = Table(box=None, padding=(0, 2, 0, 0), title="What each of these relays can see")
-    seen.title_justify = "left"
-    for heading in ("", "sees it", "how so"):
-        seen.add_column(heading)
-    for what, whether, why in sees(via):
+    machine = _table("Who sees what", "", "your address", "a room", "how so")
+    for place, address, room, why in seeing:
+        machine.add_row(Text(place), address, room, Text(why))
+    seen = _table("What a relay can see of its rooms", "", "sees it", "how so")
+    for what, whether, why in ROOM_SEES:
         seen.add_row(what, Text("yes" if whether else "no"), why)
-    output.say()
-    output.say(seen)
+    for one in (machine, seen):
+        output.say()
+        output.say(one)
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading)
+    return table

@@ -94,7 +94,7 @@ Via = Annotated[
     typer.Option(
         metavar="WAY",
         envvar="FOLKMOOT_VIA",
-        help="How to reach relays: direct, socks5://HOST:PORT or http://HOST:PORT.",
+        help="How to reach relays: auto, direct, entry, socks5://HOST:PORT or http://HOST:PORT.",
     ),
 ]
 Entry = Annotated[
@@ -104,6 +104,14 @@ Entry = Annotated[
         metavar="ADDRESS",
         envvar="FOLKMOOT_ENTRY",
         help="Go to relays through this one, of somebody else: they see it and not you.",
+    ),
+]
+RatherSeen = Annotated[
+    bool,
+    typer.Option(
+        "--rather-seen-than-silent",
+        envvar="FOLKMOOT_RATHER_SEEN_THAN_SILENT",
+        help="When no entry works, connect directly: that relay then sees your address.",
     ),
 ]
 Admit = Annotated[
@@ -176,8 +184,9 @@ def meet(
     loop: Loop = False,
     record: Record = None,
     for_seconds: ForSeconds = None,
-    via: Via = "direct",
+    via: Via = "auto",
     entry: Entry = None,
+    rather_seen: RatherSeen = False,
     admit: Admit = "ask",
     as_json: AsJson = False,
 ) -> None:
@@ -187,6 +196,10 @@ def meet(
     Without --relay, a relay is started on this machine for as long as the meeting lasts. With
     several, the first three carry the meeting at once, and the others take over when those are
     gone: the meeting loses nothing as long as one of the three is there.
+
+    \b
+    With two relays or more each hides you from the next: a relay sees your address or the
+    meeting, not both (--via direct: no such detour).
 
     \b
     Examples:
@@ -206,7 +219,7 @@ def meet(
         said.check_relays(relays)
         said.check_media(headless, play, record, loop, for_seconds)
         rules, place = said.charter_of(charter), said.listen_place(listen)
-        way, everybody = said.way(via, entry, relays), said.admits_all(admit)
+        wish, everybody = said.wish(via, entry, rather_seen, relays), said.admits_all(admit)
         if entry is not None and not relays:
             raise CallError("--entry is for relays elsewhere: name the meeting's with --relay.")
         from folkmoot.agent.run import Settings, run_meeting  # slow to load, a mistake is not
@@ -221,7 +234,7 @@ def meet(
             record=record,
             loop=loop,
             for_s=for_seconds,
-            via=way,
+            wish=wish,
             admit_all=everybody,
         )
         _run(run_meeting(settings, output))
@@ -238,8 +251,9 @@ def join(
     loop: Loop = False,
     record: Record = None,
     for_seconds: ForSeconds = None,
-    via: Via = "direct",
+    via: Via = "auto",
     entry: Entry = None,
+    rather_seen: RatherSeen = False,
     admit: Admit = "ask",
     as_json: AsJson = False,
 ) -> None:
@@ -258,8 +272,8 @@ def join(
     def work() -> None:
         parsed = inspecting.parse_invite(invite)
         said.check_media(headless, play, record, loop, for_seconds)
-        meeting_relays = (relay.address for relay in parsed.relays)
-        way, everybody = said.way(via, entry, meeting_relays), said.admits_all(admit)
+        relays = [relay.address for relay in parsed.relays]
+        wish, everybody = said.wish(via, entry, rather_seen, relays), said.admits_all(admit)
         from folkmoot.agent.run import Settings, run_meeting
 
         settings = Settings(
@@ -271,7 +285,7 @@ def join(
             record=record,
             loop=loop,
             for_s=for_seconds,
-            via=way,
+            wish=wish,
             admit_all=everybody,
         )
         _run(run_meeting(settings, output))
@@ -297,7 +311,7 @@ def inspect(
 
 @app.command()
 def check(
-    relay: Relays = None, via: Via = "direct", entry: Entry = None, as_json: AsJson = False
+    relay: Relays = None, via: Via = "auto", entry: Entry = None, as_json: AsJson = False
 ) -> None:
     """Tests this machine and relays, and says what each relay can see.
 
@@ -311,8 +325,8 @@ def check(
 
     def work() -> None:
         relays = said.relay_addresses(relay)
-        way = said.way(via, entry, relays)
-        if not asyncio.run(checking.check(relays, way, output)):
+        wish = said.wish(via, entry, False, relays)
+        if not asyncio.run(checking.check(relays, wish, output)):
             raise Failure("Something here will not work: see above.")
 
     carry_out(output, work)

@@ -45,6 +45,7 @@ OnCells = Callable[[int, list[bytes]], None]
 OnRoom = Callable[[int, bool, str], None]
 OnLink = Callable[[RelayAddress, str, bool, str], None]
 RouteFor = Callable[[RelayAddress, str], route.Via]
+OnWay = Callable[[RelayAddress, route.Via, bool], None]
 
 
 @dataclass(slots=True)
@@ -66,7 +67,8 @@ class Links:
     `on_cells(handle, cells)`; `on_room(handle, open, reason)`; `on_link(relay, purpose, up,
     sentence)`. Sentences are given once, not at every try. `via`: how connections begin.
     `route_for(relay, purpose)`, where given, is asked instead before every connection, so that its
-    answer may change from one to the next; it must not raise.
+    answer may change from one to the next; it may raise RouteError. `on_way(relay, via, worked)`
+    hears how each connection by it went: that it is up, or that it failed or broke.
     """
 
     def __init__(
@@ -77,12 +79,14 @@ class Links:
         on_room: OnRoom,
         via: route.Via = route.DIRECT,
         route_for: RouteFor | None = None,
+        on_way: OnWay = lambda relay, via, worked: None,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.on_cells = on_cells
         self.on_link = on_link
         self.on_room = on_room
         self.route_for: RouteFor = route_for or (lambda relay, purpose: via)
+        self.on_way = on_way
         self.entropy = entropy
         self._links: dict[tuple[RelayAddress, str], _Link] = {}
         self._by_handle: dict[int, _Link] = {}
@@ -155,6 +159,7 @@ class _Link:
         self._wake = asyncio.Event()  # something to send, or a timer that moved
         self._stopping = asyncio.Event()
         self._said: tuple[bool, str] | None = None
+        self._via: route.Via | None = None
         self._rejected = 0
         self._first_unheard: float | None = None
         self.task = asyncio.create_task(self._run(), name=f"link {purpose}")
@@ -222,6 +227,8 @@ class _Link:
                 await self._until_stopped(self._connect_and_carry())
             except OSError as error:
                 held = self._machine is not None and now() - began > STEADY_S
+                if self._via is not None:
+                    self._links.on_way(self.relay, self._via, False)
                 self._lost(f"{self._place}: {error or 'the connection broke off'}")
                 delay = BACKOFF_FIRST_S if held else delay
                 if isinstance(error, pinned.WrongPin):
@@ -238,7 +245,8 @@ class _Link:
         await _first_of(work, self._stopping.wait())
 
     async def _connect_and_carry(self) -> None:
-        via = self._links.route_for(self.relay, self.purpose)
+        self._via = None
+        self._via = via = self._links.route_for(self.relay, self.purpose)
         if route.sees_both(via, self.relay):
             raise route.RouteError("it is the entry too, and would see both address and room")
         stream = await route.connect(via, self.relay.host, self.relay.port)
@@ -326,6 +334,8 @@ class _Link:
                 if event.handle in self._rooms:
                     self._links.on_cells(event.handle, event.cells)
             elif isinstance(event, told.Ready):
+                if self._via is not None:
+                    self._links.on_way(self.relay, self._via, True)
                 self._say(True, "")
             elif isinstance(event, told.RoomOpened):
                 self._opened(event.handle)

@@ -18,7 +18,7 @@ from folkmoot.agent.failure import Failure
 from folkmoot.agent.page import Lobby, PageBridge, PageServer, ReturnNote, bridges_of
 from folkmoot.agent.session import Session, entropy
 from folkmoot.agent.view import charter_view
-from folkmoot.governance import Charter, Relay
+from folkmoot.governance import Charter
 
 # Without a display a person has to carry the address to a browser by hand.
 TYPED_TOKEN_LIFE_S = 600.0
@@ -34,12 +34,11 @@ Event = dict[str, Any]
 
 
 class _Seen:
-    """A session as this page should see it: with the way that links take to the relays, and with
-    the invite by which this person comes back if the agent ends."""
+    """A session as this page should see it: with the invite by which this person comes back if the
+    agent ends."""
 
-    def __init__(self, session: Session, relay_sees_address: bool, more: Event) -> None:
+    def __init__(self, session: Session, more: Event) -> None:
         self._session = session
-        self._sees = relay_sees_address
         self._more = more
 
     def subscribe(self, callback: Callable[[Event], None], /) -> Callable[[], None]:
@@ -54,13 +53,13 @@ class _Seen:
     def _seen(self, event: Event) -> Event:
         if event.get("event") != "snapshot":
             return event
-        relays = [{**relay, "sees_address": self._sees} for relay in event["relays"]]
-        return {**event, "relays": relays, **self._more}
+        return {**event, **self._more}
 
 
 class PageSide:
-    """`enter(name)` begins the session once the person pressed join, and gives it; `gone` is called
-    when they closed the page, or left without joining.
+    """`enter(name, hidden)` begins the session once the person pressed join, and gives it;
+    `hidden` is what they chose where there was something to choose. `gone` is called when they
+    closed the page, or left without joining.
 
     `opens`: this person opens the meeting. `relay_here`: its relay runs with this agent. `note`:
     what an agent that died left for this one; a page that is still open, and shows that it is the
@@ -73,15 +72,15 @@ class PageSide:
         invite: str,
         name: str,
         charter: Charter,
-        relays: Sequence[Relay],
-        relay_sees_address: bool,
+        relays: Sequence[Event],
+        choice: Event | None,
         opens: bool,
         relay_here: bool,
         note: ReturnNote | None,
-        enter: Callable[[str | None], Session],
+        enter: Callable[[str | None, bool | None], Session],
         gone: Callable[[], None],
     ) -> None:
-        self._sees_address = relay_sees_address
+        self._chooses = choice is not None
         self._more: Event = {"return_with": invite, "relay_here": relay_here}
         self._enter = enter
         self._gone = gone
@@ -102,15 +101,8 @@ class PageSide:
             "opens": opens,
             **self._more,
             "charter": charter_view(charter),
-            "relays": [
-                {
-                    "address": str(relay.address),
-                    "label": relay.label,
-                    "up": False,
-                    "sees_address": relay_sees_address,
-                }
-                for relay in relays
-            ],
+            "relays": list(relays),
+            "choice": choice,
         }
         self._lobby = Lobby(preview, on_join=self._on_join, on_leave=gone)
         self._server = self._make_server(note)
@@ -217,15 +209,16 @@ class PageSide:
         the agent before: its person had joined, and is in again."""
         self._back.set()
         if self._returns and self._session is None:
-            self._begin(None, {})
+            self._begin(None, {}, None)
 
     def _on_join(self, command: Event) -> None:
         wanted = {what: command.get(what) is True for what in ("microphone", "camera")}
-        self._begin(str(command["name"]), wanted)
+        hidden = command.get("hidden") is True if self._chooses else None
+        self._begin(str(command["name"]), wanted, hidden)
 
-    def _begin(self, name: str | None, wanted: dict[str, bool]) -> None:
+    def _begin(self, name: str | None, wanted: dict[str, bool], hidden: bool | None) -> None:
         try:
-            session = self._enter(name)
+            session = self._enter(name, hidden)
         except Failure as failure:
             self._lobby.failed(str(failure))
             return
@@ -233,7 +226,7 @@ class PageSide:
         self._wanted = wanted
         if name is not None and name != session.meeting.name:
             session.do({"do": "rename", "name": name})
-        self._lobby.enter(_Seen(session, self._sees_address, self._more))
+        self._lobby.enter(_Seen(session, self._more))
         session.subscribe(self._on_event)
         self._switch_on()
 

@@ -112,11 +112,6 @@ def parse_via(text: str) -> Via:
     """The `--via` setting; raises ViaError, whose text is for the person."""
     if text == "direct":
         return DIRECT
-    if text == "entry":
-        raise ViaError(
-            "This version does not choose an entry by itself: name one with --entry ADDRESS, or "
-            "hide your address with --via socks5://HOST:PORT (Tor: socks5://127.0.0.1:9050)."
-        )
     try:
         url = urllib.parse.urlsplit(text)
         host, port = url.hostname, url.port

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ from folkmoot.agent.links import Links
 from folkmoot.agent.media import CannotPlay, CannotRecord, Headless
 from folkmoot.agent.page import ReturnNote
 from folkmoot.agent.page_side import PageSide
+from folkmoot.agent.path_choice import PathChoice, Wish, choices, preview
 from folkmoot.agent.people import Words, open_panel
 from folkmoot.agent.pinned import WrongPin
 from folkmoot.agent.relay_process import RelayProcess
-from folkmoot.agent.route import DIRECT, Via
 from folkmoot.agent.seat_file import SeatFile
 from folkmoot.agent.session import Session, entropy, wall_seconds
 from folkmoot.governance import Charter, Relay
@@ -61,7 +61,7 @@ class Settings:
     record: Path | None = None
     loop: bool = False
     for_s: float | None = None
-    via: Via = DIRECT
+    wish: Wish = field(default_factory=Wish)
     admit_all: bool = False
 
 
@@ -74,6 +74,7 @@ async def run_meeting(settings: Settings, output: Output) -> None:
 class _Run:
     def __init__(self, settings: Settings, output: Output) -> None:
         self._settings = settings
+        self._wish = settings.wish
         self._output = output
         self._words = Words(output, settings.invite is not None)
         self._session: Session | None = None
@@ -277,8 +278,8 @@ class _Run:
             invite=word,
             name=settings.name,
             charter=settings.charter,
-            relays=relays,
-            relay_sees_address=not settings.via.hides_address,
+            relays=preview(settings.wish, relays),
+            choice=choices(settings.wish, relays),
             opens=settings.invite is None,
             relay_here=self._own_relay is not None,
             note=self._note_left(),
@@ -296,11 +297,13 @@ class _Run:
         except OSError:
             return None
 
-    def _enter(self, name: str | None) -> Session:
+    def _enter(self, name: str | None, hidden: bool | None) -> Session:
         """The person pressed join in the page: whoever follows an invite knocks now. Without a name
         when they come back to their seat, which has one."""
         if self._session is not None:
             return self._session
+        if hidden is not None:
+            self._wish = replace(self._wish, hide=hidden)
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             return self._start(*self._join(name or self._settings.name))
@@ -313,11 +316,15 @@ class _Run:
             seat_file.keep_note(self._page.note.encode())
         session = Session(meeting, seat_file)
         self._session = session
+        turn = int.from_bytes(entropy(2), "big")
+        choice = PathChoice(self._wish, meeting.relay_uses, turn)
+        session.sees = choice.seen_by
         self._links = Links(
             on_cells=session.on_cells,
             on_room=session.on_room,
             on_link=self._on_link,
-            via=self._settings.via,
+            route_for=choice.route_for,
+            on_way=choice.on_way,
         )
         session.subscribe(self._on_event)
         if self._media is not None:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from folkmoot.agent import route
 from folkmoot.agent.failure import CallError
+from folkmoot.agent.path_choice import Wish
 from folkmoot.governance import PRESETS, Charter, CharterError, Relay, from_mapping
 from folkmoot.governance.relay_change import RelayListError, split_relays
+from folkmoot.meeting.paths import Relays, hides
 from folkmoot.wire.address import RelayAddress, parse_host_port
 from folkmoot.wire.codec import DecodeError
 
@@ -51,12 +53,30 @@ def listen_place(text: str | None) -> tuple[str, int] | None:
         raise CallError(f"--listen {text}: {error}.") from None
 
 
-def way(via: str, entry: str | None, relays: Iterable[RelayAddress]) -> route.Via:
-    """How to reach those relays. With an entry, `via` is how that is reached."""
+def wish(via: str, entry: str | None, rather_seen: bool, relays: Sequence[RelayAddress]) -> Wish:
+    """How the person wants to reach those relays; CallError where that cannot be."""
+    if entry is not None:
+        return Wish(_through(via, entry, relays))
+    if via == "auto":
+        return Wish(rather_seen=rather_seen)
+    if via == "entry":
+        if not hides(Relays.of(map(Relay, relays), (), ())):
+            raise CallError(
+                "--via entry: with one relay there is none that could hide your address from it. "
+                "Name an entry with --entry ADDRESS, use more relays, or go through Tor: "
+                "--via socks5://127.0.0.1:9050."
+            )
+        return Wish(hide=True, rather_seen=rather_seen)
     try:
-        if entry is None:
-            return route.parse_via(via)
-        outer = route.DIRECT if via == "entry" else route.parse_via(via)
+        return Wish(route.parse_via(via), hide=False)
+    except route.ViaError as error:
+        raise CallError(str(error)) from None
+
+
+def _through(via: str, entry: str, relays: Iterable[RelayAddress]) -> route.Via:
+    """By an entry that the person names; `via` is how that is reached."""
+    try:
+        outer = route.DIRECT if via in ("auto", "entry") else route.parse_via(via)
     except route.ViaError as error:
         raise CallError(str(error)) from None
     try:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from folkmoot.agent.commands import CommandError, perform
 from folkmoot.agent.seat_file import SeatFile
-from folkmoot.agent.view import event_of, snapshot_of
+from folkmoot.agent.view import Sees, event_of, snapshot_of
 from folkmoot.agent.votes import Votes
 from folkmoot.cells.frames import EncodedFrame
 from folkmoot.meeting import Meeting, events, names
@@ -88,6 +88,7 @@ class Session:
         self._last_touch = 0.0
         self._save_failed = False
         self._votes = Votes()
+        self.sees: Callable[[], Sees] = dict  # what each relay sees of us, as the links know it
         # What a newcomer at the door knows: whether somebody inside heard the knock, who said no,
         # and which rules are not those of the invite.
         self._door: Event = {"heard": False, "declined": "", "rules": []}
@@ -219,7 +220,7 @@ class Session:
         """Everything the page shows."""
         now = self.now()
         return {
-            **snapshot_of(self.meeting, self._relays_up, now),
+            **snapshot_of(self.meeting, self._relays_up, self.sees(), now),
             **self._votes.shown(self.meeting, now),
             "door": {**self._door},
         }

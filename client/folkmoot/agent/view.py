@@ -22,9 +22,12 @@ def charter_view(charter: Charter) -> Event:
     return {**to_mapping(charter), "sentences": list(sentences(charter))}
 
 
-def relays_view(meeting: Meeting, up: Mapping[RelayAddress, bool]) -> list[Event]:
+Sees = Mapping[RelayAddress, Event]
+
+
+def relays_view(meeting: Meeting, up: Mapping[RelayAddress, bool], sees: Sees) -> list[Event]:
     """Those in use, the reserve, and those that the meeting left a moment ago. `use`: "in use",
-    "reserve", or "left"."""
+    "reserve", or "left"; `sees`: what each sees of us (`path_choice.sight`)."""
     return [
         {
             "address": str(relay.address),
@@ -32,12 +35,15 @@ def relays_view(meeting: Meeting, up: Mapping[RelayAddress, bool]) -> list[Event
             "use": use,
             "up": up.get(relay.address, False),
             "sees_address": True,
+            **sees.get(relay.address, {}),
         }
         for relay, use in meeting.relay_uses()
     ]
 
 
-def snapshot_of(meeting: Meeting, relays_up: Mapping[RelayAddress, bool], now: float) -> Event:
+def snapshot_of(
+    meeting: Meeting, relays_up: Mapping[RelayAddress, bool], sees: Sees, now: float
+) -> Event:
     """The state that a page needs to draw itself from nothing."""
     return {
         "event": "snapshot",
@@ -77,7 +83,7 @@ def snapshot_of(meeting: Meeting, relays_up: Mapping[RelayAddress, bool], now: f
         ],
         "safety_code": meeting.safety_code,
         "epoch": meeting.epoch,
-        "relays": relays_view(meeting, relays_up),
+        "relays": relays_view(meeting, relays_up, sees),
         "confirmed": meeting.confirmed,
         "calls": walkouts.calls_of(meeting, now),
         "charter": charter_view(meeting.charter),

@@ -162,7 +162,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Check]]] = {
     "again": {},
     "answer": {"sdp": _text(SDP_CHARACTERS_MAX)},
     "stats": {"members": _members_figures, "sent": _figures},
-    "join": {"name": _name, "microphone": _flag, "camera": _flag},
+    "join": {"name": _name, "microphone": _flag, "camera": _flag, "hidden": _flag},
     "leave": {},
     "rename": {"name": _name},
     "chat": {"text": _text(CHAT_CHARACTERS_MAX)},

@@ -3,7 +3,7 @@
  */
 
 import { fill, h, icon, mark, say } from "./dom.js";
-import { cleanName, relayName } from "./words.js";
+import { cleanName, relayName, relaySight } from "./words.js";
 
 /**
  * @param {string} text
@@ -143,7 +143,7 @@ export function relayList(relays) {
           h(
             "p",
             { class: "small" },
-            relay.sees_address ? "Sees your internet address." : "Does not see your internet address.",
+            relaySight(relay),
           ),
         ),
       ),

@@ -62,6 +62,8 @@ export class Preview {
     this.nameNote = h("p", { class: "field-problem", id: "name-problem", role: "alert" });
     this.address = h("p");
     this.relays = h("div");
+    this.hidden = true;
+    this.hiding = h("fieldset", { class: "choice-of-way", hidden: true });
     this.rules = h("div");
     this.join = h(
       "button",
@@ -121,6 +123,7 @@ export class Preview {
             "section",
             { class: "fact" },
             h("h2", {}, icon("relay"), "Who will see your address"),
+            this.hiding,
             this.address,
             this.relays,
           ),
@@ -170,7 +173,9 @@ export class Preview {
       this.named = true;
       this.name.value = Array.from(cleanName(snapshot.me.name)).slice(0, NAME_LENGTH_MAX).join("");
     }
-    const relays = snapshot.relays ?? [];
+    this.#offerChoice(snapshot.choice);
+    const chosen = snapshot.choice?.[this.hidden ? "hidden" : "seen"];
+    const relays = chosen ?? snapshot.relays ?? [];
     say(this.address, addressSentence(relays));
     const key = JSON.stringify([relays, snapshot.charter]);
     if (key !== this.key) {
@@ -211,6 +216,37 @@ export class Preview {
     this.choice.update();
   }
 
+  /** Being hidden has a price with two relays: a person chooses, once. @param {any} choice */
+  #offerChoice(choice) {
+    const offered = !this.hiding.hidden;
+    if (!choice === !offered) return;
+    this.hiding.hidden = !choice;
+    fill(
+      this.hiding,
+      h("legend", {}, "This meeting has two relays. What matters more to you?"),
+      this.#way(true, "Hide my address", "Each relay hides you from the other. If one of them fails, you hear nothing until it is back."),
+      this.#way(false, "No gap", "You connect to both directly, and both see your address. If one fails, you hear nothing of it."),
+    );
+  }
+
+  /** @param {boolean} hidden @param {string} title @param {string} price */
+  #way(hidden, title, price) {
+    return h(
+      "label",
+      { class: "way" },
+      h("input", {
+        type: "radio",
+        name: "way",
+        checked: hidden === this.hidden,
+        onchange: () => {
+          this.hidden = hidden;
+          this.update(this.app.snapshot);
+        },
+      }),
+      h("span", {}, h("b", {}, title), h("span", { class: "quiet small" }, ` ${price}`)),
+    );
+  }
+
   /** @param {string} group */
   #lead(group) {
     if (this.opens) return "You are about to open a meeting on this computer.";
@@ -238,8 +274,9 @@ export class Preview {
       return;
     }
     const { devices } = this.app;
-    if (!this.app.line.send({ do: "join", name, microphone: devices.microphoneOn, camera: devices.cameraOn }))
-      return;
+    const { microphoneOn, cameraOn } = devices;
+    const join = { do: "join", name, microphone: microphoneOn, camera: cameraOn, hidden: this.hidden };
+    if (!this.app.line.send(join)) return;
     this.join.disabled = true;
     say(this.join.querySelector("span"), this.opens ? "Opening …" : "Joining …");
     announce(this.opens ? "Opening the meeting." : "Joining the meeting.");

@@ -132,17 +132,38 @@ export function deviceProblem(problem, what) {
 
 /**
  * Who will see this person's address, in one sentence.
- * @param {{label?: string, address: string, sees_address?: boolean}[]} relays
+ * @param {{label?: string, address: string, sees_address?: boolean, entry_to?: string[]}[]} relays
  */
 export function addressSentence(relays) {
   if (!relays.length) return "No relay is known yet, so nobody sees your internet address.";
   const seeing = relays.filter((relay) => relay.sees_address);
+  const entries = relays.filter((relay) => relay.entry_to?.length);
+  if (!seeing.length && entries.length) {
+    return `No relay sees your internet address together with the meeting. ${list(entries.map(relayName))} ${entries.length === 1 ? "sees" : "each see"} your address, and not which meeting you are in: you go through ${entries.length === 1 ? "it" : "them"} to another relay. Relays that work together can find it out.`;
+  }
   if (!seeing.length) {
-    return "No relay that carries this meeting will see your internet address. You reach them through another relay, which sees your address but not which meeting you are in.";
+    return "No relay that carries this meeting will see your internet address. You reach them through a proxy or another relay, which sees your address but not which meeting you are in.";
   }
   const names = list(seeing.map(relayName));
   const verb = seeing.length === 1 ? "will see" : "will each see";
   return `${names} ${verb} your internet address, from which your provider and rough place can be told. ${seeing.length === 1 ? "It does" : "They do"} not learn your name, and cannot hear or read the meeting.`;
+}
+
+/**
+ * What one relay sees of this person.
+ * @param {{address: string, sees_address?: boolean, sees_room?: boolean, entry_to?: string[], by?: string, use?: string}} relay
+ */
+export function relaySight(relay) {
+  if (relay.sees_address) return "Sees your internet address, and that somebody there is in this meeting.";
+  if (relay.entry_to?.length) {
+    const to = list(relay.entry_to.map((address) => relayName({ address })));
+    const entry = `Sees your internet address, and that you go on to ${to}, not what you do there.`;
+    return relay.sees_room
+      ? `${entry} It carries the meeting, too; there you come by another relay, and it does not see that this is you.`
+      : entry;
+  }
+  if (relay.sees_room === false) return "In reserve: sees nothing of you while the others are there.";
+  return "Does not see your internet address.";
 }
 
 /** @param {{label?: string, address: string}} relay */
