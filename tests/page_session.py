@@ -107,6 +107,16 @@ class FakeSession:
         for sink in self.sinks:
             sink.member_removed(member)
 
+    def offers_a_way(self) -> None:
+        """Two relays, that hide from each other who comes, or not."""
+        one, two = self.state["relays"]
+        hidden = [
+            {**one, "sees_address": False, "sees_room": True, "entry_to": [two["address"]]},
+            {**two, "sees_address": False, "sees_room": True, "entry_to": [one["address"]]},
+        ]
+        seen = [{**relay, "sees_address": True, "entry_to": []} for relay in (one, two)]
+        self.change(choice={"hidden": hidden, "seen": seen})
+
     def change(self, **fields: Any) -> None:
         self.state.update(fields)
         self.publish(self.snapshot())

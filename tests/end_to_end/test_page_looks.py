@@ -36,6 +36,14 @@ async def _before(here: World, page: Page, session: FakeSession) -> Shown:
     await button(page, "Join the meeting").click()
     await expect(page.get_by_text("Please give a name.")).to_be_visible()
     yield "preview-problem", page
+    session.offers_a_way()
+    await expect(page.get_by_text("No relay sees your internet address together")).to_be_visible()
+    yield "preview-hidden", page
+    await page.get_by_role("radio", name="No gap").check()
+    await expect(page.get_by_text("will each see your internet address")).to_be_visible()
+    yield "preview-seen", page
+    session.change(choice=None)
+    await expect(page.get_by_role("radio", name="No gap")).to_be_hidden()
     await page.get_by_label("Your name").fill("Rosa")
     session.change(opens=True)
     await page.get_by_text("What this does not protect").click()

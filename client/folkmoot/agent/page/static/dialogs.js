@@ -118,7 +118,8 @@ export function settingsDialog(app) {
 
 /** @param {import("./app.js").App} app */
 export function connectionDialog(app) {
-  const { relays = [], charter, epoch } = app.snapshot ?? {};
+  const { charter, epoch } = app.snapshot ?? {};
+  const relays = (app.snapshot?.relays ?? []).filter((relay) => relay.use !== "left");
   return new Dialog(
     "Connection and rules",
     [
