@@ -30,7 +30,8 @@ WEIGHTS = {
 }  # fmt: skip
 WITH_VOTES = {"move": 12.0}
 VOTES_FROM = 200  # the seeds before have no ballots
-RESERVE_FROM = 240  # nor these a reserve
+# Nor these a reserve. (Those between are known to notice mutants without one.)
+NO_RESERVE = {*range(240), *range(300, 400)}
 WITH_INSIDER = {**WEIGHTS, "leave": 0.4, "crash": 0.8, "cut": 0.8, "hang": 0.5, "evil": 9.0}
 
 
@@ -57,7 +58,7 @@ class Setting:
         chance = random.Random(f"votes {seed}")
         if seed < VOTES_FROM or chance.random() > 0.75:
             more = random.Random(f"reserve {seed}")
-            if seed >= RESERVE_FROM and not setting.insider and more.random() < 0.6:
+            if seed not in NO_RESERVE and not setting.insider and more.random() < 0.6:
                 return replace(setting, reserve=more.choice((1, 2)))
             return setting
         return replace(
