@@ -261,8 +261,7 @@ def test_order_and_continuity_under_loss_and_shuffling(
     rng: random.Random, loss_percent: int
 ) -> None:
     """Ten cells a tick, shuffled within it; what comes out starts with a key frame and has no gap
-    that a key frame does not end. (Frames so large that no tick has two key frames: it begins with
-    whichever is whole first.)"""
+    that a key frame does not end. (No tick has two key frames: the first whole one begins.)"""
     sender, receiver = Sender(), PictureReceiver(CAMERA)
     cells = [
         got

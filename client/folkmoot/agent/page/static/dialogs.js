@@ -5,6 +5,7 @@
 import { h, say } from "./dom.js";
 import { LevelMeter } from "./devices.js";
 import { DeviceChoice, Dialog, Meter, button, charterList, copy, limitsList, relayList } from "./parts.js";
+import { proposal } from "./propose.js";
 import { addressSentence, cleanName } from "./words.js";
 
 const NAME_LENGTH_MAX = 64;
@@ -126,8 +127,10 @@ export function connectionDialog(app) {
       h("h3", {}, "Relays"),
       h("p", {}, addressSentence(relays)),
       relayList(relays),
+      proposal(app, "relays"),
       h("h3", {}, "The rules of this meeting"),
       charterList(charter),
+      proposal(app, "amend"),
       h("h3", {}, "What this does not protect"),
       limitsList(),
       epoch === undefined
