@@ -28,25 +28,27 @@ def rows_of(*options: str) -> list[dict[str, Any]]:
 
 
 def test_a_ring_of_three_with_an_informant() -> None:
-    """Any one compelled: nobody is silenced or located by what goes through it; but an entry that
-    holds up its tunnels, with somebody who listens, is told who is who. Two compelled can locate
-    whoever uses that pair as one path."""
-    attacks = ("close the link", "filter by keys", "watch the tunnels", "collude and block")
+    """Any one compelled: nobody is silenced, and nobody located by what goes through it; but an
+    entry that holds up its tunnels, with somebody who listens, is told who is who."""
+    attacks = ("close the link", "filter by keys", "collude and block", "watch the tunnels")
     rows = rows_of(
-        *("--topology", "three relays in a ring", "--compelled", "1", "--compelled", "2"),
+        *("--topology", "three relays in a ring", "--compelled", "1"),
         *(word for one in attacks for word in ("--attack", one)),
     )
-    assert {(row["compelled"], row["attack"]) for row in rows} == {
-        (compelled, attack) for compelled in (1, 2) for attack in attacks
-    }
+    assert {row["attack"] for row in rows} == set(attacks)
     for row in rows:
+        assert not row["silenced"], row
         assert row["collateral"] == 0, row
-        if row["compelled"] == 1:
-            assert not row["silenced"], row
-            assert row["located"] == (row["attack"] == "watch the tunnels"), row
-        if row["silenced"]:
-            assert row["healed_s"] is not None, row
-    assert any(row["located"] for row in rows if row["attack"] == "collude and block")
+        assert row["located"] == (row["attack"] == "watch the tunnels"), row
+
+
+def test_two_of_a_ring_locate_who_uses_that_pair_as_one_path() -> None:
+    (row,) = rows_of(
+        *("--topology", "three relays in a ring", "--compelled", "2"),
+        *("--attack", "collude and block"),
+    )
+    assert row["located"], row
+    assert row["identified"] == 1.0
 
 
 def test_two_of_three_relays_with_entries_outside_silence_nobody_for_long() -> None:

@@ -353,9 +353,10 @@ class Geoblock(Attack):
 
     async def found(self) -> Found:
         host = self.scene.hosts[TARGET]
-        # It was told the address; what it learns is whether that address is in this meeting.
+        # It was told the address; what it learns is whether that address is in this meeting. (An
+        # entry learns only that it goes to some relay.)
         seen = any(
-            told.event.get("host") == host
+            told.event.get("host") == host and told.event["room"]
             for one in self.compelled
             for told in one.after(self.began, "blocked")
         )

@@ -133,7 +133,7 @@ class HostileTunnels(Tunnels):
     def block(self, hosts: set[str]) -> None:
         self.blocked = hosts
         for number in [one for one in self._tunnels if self.host_of(one) in hosts]:
-            say("blocked", host=self.host_of(number))
+            say("blocked", host=self.host_of(number), room=False)
             self.cut(number)
 
     def cut(self, number: int) -> None:
@@ -240,7 +240,7 @@ class HostileRelay(Relay):
         return self.order["do"] == "geoblock" and tap.host in self.order.get("hosts", ())
 
     def _block(self, tap: Tap) -> None:
-        say("blocked", host=tap.host)
+        say("blocked", host=tap.host, room=True)
         self._loop.call_soon(tap.cut)
 
     def outwards(self, tap: Tap, message: bytes) -> bytes:
