@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from folkmoot.agent import route
+from folkmoot.agent.check import machines
 from folkmoot.agent.path_choice import PathChoice, Wish, choices, decided, preview
 from folkmoot.governance import Relay
 from folkmoot.meeting.paths import Relays
@@ -100,3 +101,13 @@ def test_what_is_seen_follows_what_happens() -> None:
         assert not seen[C.address]["sees_room"]
 
     asyncio.run(scene())
+
+
+def test_check_lists_what_each_machine_sees() -> None:
+    rows = machines(Wish(), [A.address, B.address, C.address])
+    assert [row[1:4] for row in rows] == [("yes", "yes", "no")] * 3
+    assert "it takes you to 192.0.2.1:4002" in rows[0][4]
+    assert "you come by the entry 192.0.2.1:4003" in rows[0][4]
+    assert [row[1:4] for row in machines(Wish(), [A.address])] == [("yes", "yes", "yes")]
+    proxied = machines(Wish(PROXY, hide=False), [A.address, B.address])
+    assert [row[1:4] for row in proxied] == [("no", "yes", "no")] * 2

@@ -175,6 +175,11 @@ def proxies(via: route.Via) -> Row:
     return Row("way", "note", "Connections go directly, so a relay sees this machine's address.")
 
 
+def _entries() -> Row:
+    sentence = "Each relay is reached through another, so that none sees your address and the room."
+    return Row("way", "good", sentence)
+
+
 async def relay_rows(relay: RelayAddress, via: route.Via) -> tuple[list[Row], Seen | None]:
     """What a look at one relay shows."""
     place = format_host_port(relay.host, relay.port)
@@ -213,9 +218,12 @@ def sees(via: route.Via) -> list[tuple[str, bool, str]]:
     return [address, *ROOM_SEES]
 
 
-def machines(wish: Wish, relays: Sequence[RelayAddress]) -> list[tuple[str, str, str, str]]:
-    """Each relay as one row: which it is, whether it sees our address, whether a room of ours, and
-    how so."""
+Machine = tuple[str, str, str, str, str]
+
+
+def machines(wish: Wish, relays: Sequence[RelayAddress]) -> list[Machine]:
+    """Each relay as one row: which it is, whether it sees our address, whether a room of ours,
+    whether it can tell that they belong together, and how so."""
     rows = []
     for row in preview(wish, [Relay(one) for one in relays]):
         place = str(row["address"]).partition("#")[0]
@@ -223,7 +231,7 @@ def machines(wish: Wish, relays: Sequence[RelayAddress]) -> list[tuple[str, str,
         if row["sees_address"]:
             why = "you connect to it directly"
         elif through and row["sees_room"]:
-            why = f"it takes you to {through}, and carries the meeting for who comes by {row['by']}"
+            why = f"it takes you to {through}; where it carries the meeting you come by {row['by']}"
         elif through:
             why = f"it takes you to {through}, and sees nothing of what is there"
         elif row["sees_room"]:
@@ -231,7 +239,8 @@ def machines(wish: Wish, relays: Sequence[RelayAddress]) -> list[tuple[str, str,
         else:
             why = "you do not use it while the others are there"
         sees_us = "yes" if row["sees_address"] or through else "no"
-        rows.append((place, sees_us, "yes" if row["sees_room"] else "no", why))
+        both = "yes" if row["sees_address"] else "no"
+        rows.append((place, sees_us, "yes" if row["sees_room"] else "no", both, why))
     return rows
 
 
@@ -249,7 +258,7 @@ async def check(relays: Sequence[RelayAddress], wish: Wish, output: Output) -> b
     rows = list(this_machine())
     choice = PathChoice(wish, lambda: [(Relay(one), "in use") for one in relays], turn=0)
     ways = [choice.route_for(relay, "main") for relay in relays]
-    rows.append(proxies(ways[0] if ways else wish.via))
+    rows.append(_entries() if len(set(ways)) > 1 else proxies(ways[0] if ways else wish.via))
     looks = await asyncio.gather(
         *(relay_rows(relay, via) for relay, via in zip(relays, ways, strict=True))
     )
@@ -280,7 +289,7 @@ def _relay_event(relay: RelayAddress, seen: Seen | None, via: route.Via) -> Even
     }
 
 
-def _show(rows: list[Row], seeing: Sequence[tuple[str, str, str, str]], output: Output) -> None:
+def _show(rows: list[Row], seeing: Sequence[Machine], output: Output) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for row in rows:
         sign, style = SIGNS[row.state]
@@ -288,9 +297,9 @@ def _show(rows: list[Row], seeing: Sequence[tuple[str, str, str, str]], output: 
     output.say(table)
     if not seeing:
         return
-    machine = _table("Who sees what", "", "your address", "a room", "how so")
-    for place, address, room, why in seeing:
-        machine.add_row(Text(place), address, room, Text(why))
+    machine = _table("Who sees what", "", "your address", "a room", "both together", "how so")
+    for place, address, room, both, why in seeing:
+        machine.add_row(Text(place), address, room, both, Text(why))
     seen = _table("What a relay can see of its rooms", "", "sees it", "how so")
     for what, whether, why in ROOM_SEES:
         seen.add_row(what, Text("yes" if whether else "no"), why)
