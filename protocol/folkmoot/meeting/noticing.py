@@ -5,8 +5,8 @@ Every member counts whose voice cells come through which relay, and says in its 
 misses there. A relay that carries a cell gives the same bytes to all who are in the room, and
 lines lose cells whoever sent them. So two things that an honest relay never causes are looked for:
 
-    one member misses X at R, and hears the others there well, while X's cells of *the same two
-    seconds* came through R to another member.
+    one member misses X at R, and hears the others there well, while X's cells of *the same
+    second* came through R to another member.
 
 **Whom to believe.** Of two such statements one may be a lie. What we count ourselves is none, so we
 must be on one side, and on the *other* side there must be an honest member. We take up to two
@@ -47,7 +47,7 @@ from dataclasses import dataclass, field
 from folkmoot.meeting.arrivals import Arrivals
 from folkmoot.meeting.records import MISSED_MAX, Beacon, Receipt
 
-WINDOW_S = 2.0  # what a receipt is about
+WINDOW_S = 1.0  # what a receipt is about
 MISSED_BELOW = 0.5  # of the cells that a member sends
 WELL_FROM = 0.8  # of those of the others, so that we do not take our own line for the relay
 CELLS_MIN = 16  # expected in WINDOW_S: a slower pace says nothing, as chance takes too much of it
@@ -57,9 +57,9 @@ STATEMENTS_KEPT = 6
 STATEMENT_S = 3.0  # how old one may be that counts
 BEACONS_BEFORE = 3  # of a sender, before the times in them tell when they were made
 CLOCK_SAMPLES = 16
-ECHO_S = 1.0
 TELL_EVERY_S = 30.0  # the same again
 UNREACHED_S = 2.0  # how long some must miss somebody who is here
+DEAF_S = 2.0
 DEAF_BELOW = 0.1
 DEAF_STATEMENT_S = 1.25
 
@@ -178,15 +178,20 @@ class Noticing:
         well = [share for share in shares.values() if share >= MISSED_BELOW]
         if len(judged) < 2 or 2 * len(well) < len(judged) or sum(well) < WELL_FROM * len(well):
             return silent
-        missed = sorted(seat[:4] for seat, share in shares.items() if share < MISSED_BELOW)
+        # Those who are away are missed, too: who is not named was heard.
+        missed = [
+            mark
+            for mark, seat in sorted(self._by_mark.items())
+            if seat != self._own
+            and (shares[seat] if seat in shares else self._share(relay, seat, now)) < MISSED_BELOW
+        ]
         return tuple(missed) if len(missed) <= MISSED_MAX else silent
 
     def echoes(self, relay: bytes, now: float) -> bool:
         """Whether our own voice comes back from there; also where too little is sent to tell."""
-        expected = self._per_s * ECHO_S
-        if expected < CELLS_MIN / WINDOW_S:
+        if self._per_s * WINDOW_S < CELLS_MIN:
             return True
-        return self._arrivals.count(relay, self._own, now - ECHO_S, now) >= expected / 2
+        return self._share(relay, self._own, now) >= MISSED_BELOW
 
     def _here(self, now: float) -> list[bytes]:
         """The others who can be judged: they were heard lately, in our epoch, and have a mark."""
@@ -296,27 +301,36 @@ class Noticing:
         return receipt is not None and receipt.echo
 
     def _has(self, relay: bytes, seat: bytes, made: float, now: float) -> bool:
-        """Whether nobody who was as well off as we could have missed this member in the two seconds
-        before `made`: it came through from a second before them to half a second after, in each
-        second of that time."""
+        """Whether nobody who was as well off as we could have missed this member in the second
+        before `made`: it came through from a second before that to half a second after, in each
+        half second of that time."""
         start, end = made - WINDOW_S - 1.0, made + 0.5
         if now < end or start < self._since:
             return False
         count = self._arrivals.count
         if count(relay, seat, start, end) < WELL_FROM * self._per_s * (end - start):
             return False
-        seconds = (start + 0.5 * half for half in range(6))
-        return all(count(relay, seat, at, at + 1.0) >= 0.6 * self._per_s for at in seconds)
+        halves = (start + 0.25 * step for step in range(9))
+        return all(count(relay, seat, at, at + 0.5) >= 0.25 * self._per_s for at in halves)
 
     def _lacks(self, relay: bytes, seat: bytes, made: float, now: float) -> bool:
-        """Whether nobody can have got half of this member's cells in the two seconds before `made`:
-        not a third came here, and in a longer time. (That the others came is known: else we would
-        miss nobody.)"""
-        start, end = made - WINDOW_S - 0.5, made + 0.25
+        """Whether nobody can have got half of this member's cells in the second before `made`: not
+        a third came here in a longer time, through all of which the others came."""
+        start, end = made - WINDOW_S - 1.0, made + 0.25
         if now < end or start < self._since:
             return False
-        expected = self._per_s * WINDOW_S
-        return self._arrivals.count(relay, seat, start, end) < 0.35 * expected
+        count, expected = self._arrivals.count, self._per_s * WINDOW_S
+        if count(relay, seat, start, end) >= 0.35 * expected:
+            return False
+        others = [one for one in self._here(now) if one != seat]
+        others = [one for one in others if self._share(relay, one, now) >= MISSED_BELOW]
+        halves = (start + 0.5 * half for half in range(5))
+        return all(
+            sum(count(relay, one, at, at + 0.5) for one in others)
+            >= 0.6 * self._per_s * 0.5 * len(others)
+            for at in halves
+            if at + 0.5 <= now
+        )
 
     def _is_deafened(
         self, relay: bytes, relays: Sequence[bytes], here: Sequence[bytes], now: float
@@ -324,7 +338,7 @@ class Noticing:
         """Whether nothing comes through a relay that is open, and carries others, while it does
         elsewhere."""
         since = self._open_since.get(relay)
-        if since is None or now - since < WINDOW_S + 0.5 or now - self._since < WINDOW_S + 0.5:
+        if since is None or now - max(since, self._since) < DEAF_S + 0.5:
             return False
         if not here or self._all(relay, here, now) > DEAF_BELOW:
             return False
@@ -338,4 +352,5 @@ class Noticing:
         return carried >= min(2, len(here))
 
     def _all(self, relay: bytes, seats: Sequence[bytes], now: float) -> float:
-        return sum(self._share(relay, seat, now) for seat in seats) / len(seats)
+        count = sum(self._arrivals.count(relay, seat, now - DEAF_S, now) for seat in seats)
+        return count / (self._per_s * DEAF_S * len(seats))
