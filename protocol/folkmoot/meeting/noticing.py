@@ -264,7 +264,7 @@ class Noticing:
         relay lately."""
         for seat, teller in self._tellers.items():
             line = self._lines[seat]
-            if seat == about or line == self._lines.get(about):
+            if seat == about or line == self._lines[about]:
                 continue
             for one in teller.said:
                 receipt = one.receipts.get(relay)
@@ -273,10 +273,18 @@ class Noticing:
                 if now - one.made <= STATEMENT_S and seat[:4] not in receipt.missed:
                     yield line, one.made, receipt
 
-    def _missing(self, relay: bytes, seat: bytes, now: float) -> set[bytes]:
-        """The lines of those who miss the member there."""
-        mark = seat[:4]
-        return {line for line, _, receipt in self._said(relay, seat, now) if mark in receipt.missed}
+    def _missing(self, relay: bytes, about: bytes, now: float) -> set[bytes]:
+        """The lines of those whose last word is that they miss the member there."""
+        lines = set()
+        for seat, teller in self._tellers.items():
+            line = self._lines[seat]
+            if seat == about or line == self._lines[about] or not self._is_fresh(teller, now):
+                continue
+            receipt = teller.said[-1].receipts.get(relay)
+            missed = () if receipt is None else receipt.missed
+            if about[:4] in missed and seat[:4] not in missed:
+                lines.add(line)
+        return lines
 
     def _is_named(self, relay: bytes, seat: bytes, mine: bool, now: float) -> bool:
         """Whether an honest relay is out of the question; `mine`: we miss the member ourselves."""

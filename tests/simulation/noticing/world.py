@@ -22,7 +22,7 @@ from folkmoot.meeting.records import Beacon, Receipt, Showing
 STEP_S = 0.25
 PACE = 25  # voice cells a second of each member
 HISTORY = 64  # steps that a relay's output is remembered for late lines
-LOOK_STEPS = 2
+LOOK_STEPS = 2  # while nobody misses anybody
 
 Keeps = Callable[[int, int], bool]  # sender, receiver: whether the relay keeps this cell from it
 Lies = Callable[["Person", tuple[Receipt, ...]], tuple[Receipt, ...]]
@@ -77,9 +77,12 @@ class Named:
 
 
 class World:
-    """`members` in a meeting with so many relays; `seed` tells all that happens."""
+    """`members` in a meeting with so many relays; `seed` tells all that happens. `twin`: the last
+    one's seat begins as the first one's does."""
 
-    def __init__(self, seed: int, members: int, relays: int = 2, luck: Luck | None = None) -> None:
+    def __init__(
+        self, seed: int, members: int, relays: int = 2, luck: Luck | None = None, twin: bool = False
+    ) -> None:
         self.chance = random.Random(seed)
         self.dice = np.random.default_rng(seed)
         self.luck = Luck() if luck is None else luck
@@ -93,8 +96,9 @@ class World:
         self._mail: dict[int, list[tuple[float, int, Beacon]]] = {}
         self._relay_from = [0] * relays
         self._settles: dict[int, list[tuple[int, bytes]]] = {}
-        for _ in range(members):
-            self._add()
+        for number in range(members):
+            like_first = twin and number == members - 1
+            self._add(bytes(8) + bytes((number,)) * 8 if like_first else None)
         for one in self.people:
             self._settle(one, self._authenticator())
 
@@ -105,9 +109,9 @@ class World:
     def _authenticator(self) -> bytes:
         return self.epoch.to_bytes(32, "big")
 
-    def _add(self) -> Person:
+    def _add(self, seat: bytes | None = None) -> Person:
         number, relays = len(self.people), len(self.relays)
-        seat = bytes((number,)) * 16
+        seat = bytes((number,)) * 16 if seat is None else seat
         line = self.chance.uniform(0.01, 0.15)
         person = Person(
             number,
@@ -227,7 +231,7 @@ class World:
                 one.noticing.hear(beacon, now)
             else:
                 self._mail.setdefault(one.number, []).append((at, sender, beacon))
-        if (self.step + one.number) % LOOK_STEPS == 0:
+        if one.noticing.contested or (self.step + one.number) % LOOK_STEPS == 0:
             there = [
                 name
                 for relay, name in enumerate(self.relays)
