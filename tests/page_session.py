@@ -56,6 +56,10 @@ class FakeSession:
             "calls": [],
             "charter": {
                 "admission": "sponsor",
+                "electors": "everyone",
+                "removal": "more than 2/3",
+                "amendment": "more than 2/3",
+                "lineage": False,
                 "sentences": [
                     "Somebody who is inside lets newcomers in.",
                     "Everyone here has a vote.",
@@ -107,6 +111,16 @@ class FakeSession:
         for sink in self.sinks:
             sink.member_removed(member)
 
+    def offers_a_way(self) -> None:
+        """Two relays, that hide from each other who comes, or not."""
+        one, two = self.state["relays"]
+        hidden = [
+            {**one, "sees_address": False, "sees_room": True, "entry_to": [two["address"]]},
+            {**two, "sees_address": False, "sees_room": True, "entry_to": [one["address"]]},
+        ]
+        seen = [{**relay, "sees_address": True, "entry_to": []} for relay in (one, two)]
+        self.change(choice={"hidden": hidden, "seen": seen})
+
     def change(self, **fields: Any) -> None:
         self.state.update(fields)
         self.publish(self.snapshot())
@@ -142,7 +156,7 @@ class FakeSession:
         ask = {"needed": needed, "lines": lines, "rules": rules}
         voting = {
             "used": True, "votes": True, "guests": bool(guests), "electors": count, "here": count,
-            "lines": lines, "seconds": 120, "admit": None,
+            "lines": lines, "seconds": 120, "admit": None, "amend": ask, "relays": ask,
             "remove": {**ask, "needed_of_guest": needed} if count > 3 else {**ask, "needed": None},
             "raise": ask if guests else None,
         }  # fmt: skip
@@ -213,6 +227,13 @@ class FakeSession:
                 self._set(command["member"], hidden=command["do"] == "hide")
             case "microphone" | "camera":
                 self._set(OWN, **{command["do"]: command["on"]})
+            case "draft":
+                refused = "" if isinstance(command["subject"], dict) else "A relay is named twice."
+                changes = [] if refused else ["Who comes must be let in by a vote."]
+                self.publish(
+                    {"event": "draft", "kind": command["kind"], "changes": changes,
+                     "refused": refused}
+                )  # fmt: skip
             case "move" | "vote" | "secede" if self.state.get("voting") or self.state.get("calls"):
                 pass  # what comes of it, the tests say
             case "rename":

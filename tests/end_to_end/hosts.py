@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -26,12 +27,12 @@ from end_to_end.gathering import until
 PATIENCE_S = 20.0
 # A public block, so that an entry's rules are the ones of every day.
 NETWORK = "45.90"
-HEAD = struct.Struct(">HI")
+HEAD = struct.Struct(">dII")  # seconds, bytes that follow, frames that were missed
 
-# Each frame on the host's wire, as it came or went: length of the frame, then the frame. The first
-# line of output says that it listens.
+# Each frame on the host's wire, as it came or went, and when. The first line of output says that it
+# listens.
 CAPTURE = f"""
-import signal, socket, struct, sys
+import signal, socket, struct, sys, time
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 wire.setsockopt(socket.SOL_SOCKET, 33, 1 << 26)  # SO_RCVBUFFORCE
 wire.bind(("eth0", 0))
@@ -43,12 +44,12 @@ with open(sys.argv[1], "wb") as file:
     print("listening", flush=True)
     while goes_on:
         try:
-            frame = wire.recv(70_000)
+            frame = wire.recv(80_000)
         except TimeoutError:
             continue
-        file.write(head.pack(min(len(frame), 65_535), 0) + frame[:65_535])
+        file.write(head.pack(time.monotonic(), len(frame), 0) + frame)
     lost = struct.unpack("II", wire.getsockopt(263, 6, 8))[1]  # PACKET_STATISTICS
-    file.write(head.pack(0, lost))
+    file.write(head.pack(0, 0, lost))
 """
 
 
@@ -66,6 +67,14 @@ def needs_namespaces() -> None:
 
 def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True, timeout=PATIENCE_S)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One Ethernet frame. `at`: monotonic seconds of this machine."""
+
+    at: float
+    data: bytes
 
 
 class Hosts:
@@ -136,28 +145,28 @@ class Hosts:
     def _file(self, host: str) -> Path:
         return self._folder / f"wire-{host}"
 
-    def captured(self, host: str) -> list[bytes]:
+    def captured(self, host: str) -> list[Frame]:
         """Ends the capture: all frames, none missed."""
         running = self._captures.pop(host)
         running.send_signal(signal.SIGTERM)
         running.communicate(timeout=PATIENCE_S)
         until(lambda: running.poll() is not None, PATIENCE_S)
-        frames: list[bytes] = []
+        frames: list[Frame] = []
         data, at = self._file(host).read_bytes(), 0
         while at < len(data):
-            length, lost = HEAD.unpack_from(data, at)
+            moment, length, lost = HEAD.unpack_from(data, at)
             at += HEAD.size
             if length == 0:
                 assert lost == 0, f"{lost} packets on the wire of {host} were not captured"
                 return frames
-            frames.append(data[at : at + length])
+            frames.append(Frame(moment, data[at : at + length]))
             at += length
         raise AssertionError("the capture broke off")
 
 
-def ends(frames: list[bytes]) -> set[frozenset[str]]:
+def ends(frames: list[Frame]) -> set[frozenset[str]]:
     """Who spoke with whom: pairs of addresses of the packets of IPv4 and of ARP."""
-    return {frozenset(pair) for frame in frames for pair in _pair(frame)}
+    return {frozenset(pair) for frame in frames for pair in _pair(frame.data)}
 
 
 def _pair(frame: bytes) -> Iterator[tuple[str, str]]:
@@ -171,6 +180,50 @@ def _pair(frame: bytes) -> Iterator[tuple[str, str]]:
         assert kind == b"\x86\xdd", f"a frame of the kind {kind.hex()}"
 
 
-def seen(frames: list[bytes]) -> set[str]:
+def seen(frames: list[Frame]) -> set[str]:
     """All addresses on the wire."""
     return {address for pair in ends(frames) for address in pair}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What one TCP segment carries. `source` and `goal`: address and port."""
+
+    at: float
+    source: tuple[str, int]
+    goal: tuple[str, int]
+    number: int
+    data: bytes
+
+
+def segments(frames: list[Frame]) -> Iterator[Segment]:
+    """The TCP segments with data, of IPv4, in the order of the wire."""
+    for frame in frames:
+        if frame.data[12:14] != b"\x08\x00" or frame.data[23] != socket.IPPROTO_TCP:
+            continue
+        packet = frame.data[14:]
+        start = (packet[0] & 15) * 4
+        packet, segment = packet[: int.from_bytes(packet[2:4], "big")], packet[start:]
+        sport, dport, number = struct.unpack_from(">HHI", segment)
+        data = packet[start + (segment[12] >> 4) * 4 :]
+        source = socket.inet_ntoa(packet[12:16]), sport
+        goal = socket.inet_ntoa(packet[16:20]), dport
+        if data:
+            yield Segment(frame.at, source, goal, number, data)
+
+
+def sent_in_order(frames: list[Frame], source: str, goal: str) -> list[list[Segment]]:
+    """The connections from one address to another, each with the segments of that direction in
+    order and none twice."""
+    found: dict[int, dict[int, Segment]] = {}
+    for one in segments(frames):
+        if (one.source[0], one.goal[0]) == (source, goal):
+            found.setdefault(one.source[1], {}).setdefault(one.number, one)
+    return [_in_order(list(rest.values())) for rest in found.values()]
+
+
+def _in_order(found: list[Segment]) -> list[Segment]:
+    # By how far they are from the first: a connection's numbers may pass 2^32.
+    first = found[0].number
+    found.sort(key=lambda one: (one.number - first + (1 << 31)) % (1 << 32))
+    return found

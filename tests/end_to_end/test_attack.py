@@ -27,16 +27,38 @@ def rows_of(*options: str) -> list[dict[str, Any]]:
     return events[:-1]
 
 
-def test_one_of_three_relays_with_an_informant_silences_nobody() -> None:
-    wanted = ("close the link", "filter by keys", "deafen", "two views")
-    attacks = [word for one in wanted for word in ("--attack", one)]
-    rows = rows_of("--topology", "three relays, direct", "--compelled", "1", *attacks)
-    assert {row["attack"] for row in rows} == set(wanted)
+def test_a_ring_of_three_with_an_informant() -> None:
+    """Any one compelled: nobody is silenced or located by what goes through it; but an entry that
+    holds up its tunnels, with somebody who listens, is told who is who. Two compelled can locate
+    whoever uses that pair as one path."""
+    attacks = ("close the link", "filter by keys", "watch the tunnels", "collude and block")
+    rows = rows_of(
+        *("--topology", "three relays in a ring", "--compelled", "1", "--compelled", "2"),
+        *(word for one in attacks for word in ("--attack", one)),
+    )
+    assert {(row["compelled"], row["attack"]) for row in rows} == {
+        (compelled, attack) for compelled in (1, 2) for attack in attacks
+    }
     for row in rows:
-        assert not row["silenced"], row
         assert row["collateral"] == 0, row
-    # With an informant's keys the operator names the link; the address is there, without entries.
-    assert all(row["identified"] == 1.0 and row["located"] for row in rows if row["informant"])
+        if row["compelled"] == 1:
+            assert not row["silenced"], row
+            assert row["located"] == (row["attack"] == "watch the tunnels"), row
+        if row["silenced"]:
+            assert row["healed_s"] is not None, row
+    assert any(row["located"] for row in rows if row["attack"] == "collude and block")
+
+
+def test_two_of_three_relays_with_entries_outside_silence_nobody_for_long() -> None:
+    rows = rows_of(
+        *("--topology", "three relays, three entries", "--compelled", "2"),
+        *("--attack", "close the link", "--attack", "filter by keys"),
+    )
+    for row in rows:
+        assert not row["silenced"] or row["healed_s"] <= 3.0, row
+        assert row["collateral"] == 0, row
+        assert not row["located"], row
+        assert row["identified"] == 1.0, "with an informant's keys the link is named"
 
 
 def test_one_relay_alone_ejects_and_so_does_an_ordinary_server() -> None:

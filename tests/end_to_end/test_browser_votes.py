@@ -49,6 +49,21 @@ def test_a_removal_fails_with_too_few_votes_and_carries_with_enough(tmp_path: Pa
         for one in (ada, *more, pia.command):
             await _said(one, "epoch", members=5)
 
+        # Other rules, proposed in the page: what would change is shown before anybody is asked.
+        await button(page, "connected").click()
+        dialog = page.get_by_role("dialog")
+        await button(dialog, "Propose other rules…").click()
+        dialog = page.get_by_role("dialog").last
+        await dialog.get_by_label("How the rules and the relays").select_option("at least 3/4")
+        await expect(dialog).to_contain_text("These rules change only when at least three quarters")
+        await button(dialog, "Put it to the vote").click()
+        await page.keyboard.press("Escape")
+        motion = str((await _said(ada, "motion", kind="amend"))["motion"])
+        await _yes(motion, ada, bob, cy, dee)
+        for one in (ada, *more, pia.command):
+            await _said(one, "decided", motion=motion, carried=True)
+        await expect(page.get_by_text("The rules were changed by a vote").first).to_be_attached()
+
         # Four of five are needed, and one says no.
         bob.do(do="move", kind="remove", subject=who[dee])
         motion = str((await _said(ada, "motion", kind="remove"))["motion"])
@@ -61,7 +76,7 @@ def test_a_removal_fails_with_too_few_votes_and_carries_with_enough(tmp_path: Pa
         ada.do(do="vote", motion=motion, choice="no")
         for one in (ada, *more, pia.command):  # with it, nobody's yes is bound any more
             await _said(one, "decided", motion=motion, carried=False)
-        await expect(page.locator(".decision")).to_contain_text("removing Dee was not carried")
+        await expect(page.locator(".decision").first).to_contain_text("Dee was not carried")
         assert not [one for one in ada.events if one["event"] == "member_out"]
 
         # Asked for and answered in the page: all four say yes.
@@ -69,7 +84,8 @@ def test_a_removal_fails_with_too_few_votes_and_carries_with_enough(tmp_path: Pa
         dialog = page.get_by_role("dialog")
         await expect(dialog).to_contain_text("4 of the 5 who vote must say yes")
         await button(dialog, "Ask for the vote").click()
-        motion = str((await _said(ada, "motion", by=who[pia.command]))["motion"])
+        asked = await _said(ada, "motion", by=who[pia.command], kind="remove")
+        motion = str(asked["motion"])
         await _yes(motion, ada, bob, cy)
         await button(page, "Vote yes on removing Dee").click()
         await button(page.get_by_role("dialog"), "Vote yes").click()

@@ -115,6 +115,26 @@ def test_the_way_is_asked_for_before_each_connection(
     assert asked == [(relay.address, "voice")] * 3
 
 
+def test_three_relays_in_a_ring(relay: RelayUnderTest, entry: RelayUnderTest) -> None:
+    """Each reached through the next, so that none of them is both ends of a path."""
+
+    async def scene() -> None:
+        with RelayUnderTest() as third:
+            ring = [relay.address, entry.address, third.address]
+            by = {to: route.through(ring[(place + 1) % 3]) for place, to in enumerate(ring)}
+            ways = {"route_for": lambda to, purpose: by[to]}
+            async with agents(2, **ways) as (one, other):
+                for handle, to in enumerate(ring):
+                    one.enter(to, handle=handle)
+                    other.enter(to, handle=handle)
+                await until(lambda: one.open == {0, 1, 2} and other.open == {0, 1, 2})
+                for handle in range(3):
+                    one.links.send(handle, [cell(handle)])
+                await until(lambda: {handle for handle, _ in other.cells} == {0, 1, 2})
+
+    play(scene)
+
+
 def _unused_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
@@ -137,7 +157,7 @@ def test_what_fails_is_said_in_a_sentence(entry: RelayUnderTest, relay: RelayUnd
         (other_key, to, "is not the one that its address names"),
         (at, nothing, "does not get to a relay there"),
         (at, RelayAddress("192.168.7.7", 7443, PIN), "does not get to a relay there"),
-        (at, other_relay, "this is not the relay that the invite names"),
+        (at, other_relay, "another relay answers: the address is out of date, or the entry"),
         (at, at, "it is the entry too"),
     ]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import struct
 import textwrap
+import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from end_to_end import relay_tap
 from end_to_end.gathering import Gathering
-from end_to_end.hosts import Hosts, ends, needs_namespaces, seen
+from end_to_end.hosts import Frame, Hosts, ends, needs_namespaces, seen, sent_in_order
 from end_to_end.material import speech
 from end_to_end.processes import Command, Commands
 from end_to_end.relay_tap import Needles
@@ -210,3 +212,55 @@ def test_the_rooms_relay_never_meets_a_member_and_the_entry_never_a_room(
         said = "\n".join(relay.words) + str(relay.events)
         assert not [host for host in ("ann", "bob", "cy") if at[host] in said]
     assert at["room"] not in "\n".join(entry.words)
+
+
+WINDOW_S = 20.0
+SETTLE_S = 4.0
+PACED_PER_S = 25 + 8  # cells of voice and of council
+
+
+def uploaded(frames: list[Frame], source: str, goal: str, start: float) -> Counter[int]:
+    """Sizes of the TLS records that one machine sent another in the window, and how many: what its
+    Internet provider sees of a link, or the entry's."""
+    sizes: Counter[int] = Counter()
+    for connection in sent_in_order(frames, source, goal):
+        stream = b"".join(one.data for one in connection)
+        times: list[float] = [one.at for one in connection for _ in one.data]
+        at = 0
+        for _, length in records(stream):
+            if start <= times[at] < start + WINDOW_S:
+                sizes[length] += 1
+            at += 5 + length
+    return sizes
+
+
+def test_speaking_and_silence_look_the_same_on_the_way_to_the_entry(
+    commands: Commands, hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts.add("room", "entry", "ann", "bob")
+    meeting = Elsewhere(commands, tmp_path, hosts, monkeypatch)
+    _, entry_address = meeting.tapped("entry", ENTRY)
+    hosts.capture("ann", "bob")
+    way, at = ("--entry", entry_address), hosts.address
+    voice = ("--play", str(speech(tmp_path / "speech.wav")), "--loop")
+    program = [*hosts.program("ann", "-m", "folkmoot.agent.cli")]
+    ann = meeting.opens("Ann", *voice, *way, program=program).is_in()
+    program = [*hosts.program("bob", "-m", "folkmoot.agent.cli")]
+    bob = meeting.joins("Bob", *way, program=program)
+    meeting.all_in()
+    bob.hears(ann)
+    time.sleep(SETTLE_S)
+    start = time.monotonic()
+    time.sleep(WINDOW_S + 1.0)
+    speaks, silent = (
+        uploaded(hosts.captured(host), at[host], at["entry"], start) for host in ("ann", "bob")
+    )
+    meeting.leave(bob, ann)
+    print(f"records in {WINDOW_S:.0f} s, by size: {dict(speaks)} and {dict(silent)}")
+    # Two sizes, voice and council, the same for both; and as many, but for what a machine that is
+    # busy leaves out, which has nothing to do with speaking.
+    assert len(speaks) == 2
+    assert set(speaks) == set(silent)
+    for size in speaks:
+        assert abs(speaks[size] - silent[size]) <= 2 + 0.05 * speaks[size], size
+    assert sum(speaks.values()) > 0.8 * PACED_PER_S * WINDOW_S

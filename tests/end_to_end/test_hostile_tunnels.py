@@ -247,7 +247,10 @@ def test_what_answers_the_probe_and_is_no_relay_sends_nothing_back(entry: RelayU
         connection.sendall(b"220 mail.example ESMTP\r\n")
         tunnel_client.until_it_goes(connection)
 
-    with machine(FalseRelay(greets)) as goal, clients(entry.address, 1) as (client,):
+    with (
+        machine(FalseRelay(greets, speaks_first=True)) as goal,
+        clients(entry.address, 1) as (client,),
+    ):
         client.opens("127.0.0.1", goal.port)
         assert client.closed()[0] == EntryClosing.NOT_A_RELAY
         assert client.bytes_received() == b""
@@ -301,8 +304,12 @@ def test_who_does_not_read_costs_nothing_and_has_an_end() -> None:
     with (
         machine(FalseRelay(tunnel_client.pours)) as goal,
         RelayUnderTest(command=command) as entry,
+        contextlib.ExitStack() as stack,
     ):
-        stuck = [TunnelClient(entry.address, receive_buffer_bytes=4096) for _ in range(3)]
+        stuck = [
+            stack.enter_context(contextlib.closing(TunnelClient(entry.address, slow=True)))
+            for _ in range(3)
+        ]
         before = entry.memory_bytes()
         for client in stuck:
             client.opens("127.0.0.1", goal.port)
@@ -319,8 +326,6 @@ def test_who_does_not_read_costs_nothing_and_has_an_end() -> None:
         assert most - before < 16 << 20
         sums = entry.sums()
         assert sums[f'tunnels_closed_total{{code="{int(EntryClosing.TOO_SLOW)}"}}'] == 3
-        for client in stuck:
-            client.close()
 
 
 def test_who_pours_is_held_to_the_pace() -> None:

@@ -36,6 +36,14 @@ async def _before(here: World, page: Page, session: FakeSession) -> Shown:
     await button(page, "Join the meeting").click()
     await expect(page.get_by_text("Please give a name.")).to_be_visible()
     yield "preview-problem", page
+    session.offers_a_way()
+    await expect(page.get_by_text("No relay sees your internet address together")).to_be_visible()
+    yield "preview-hidden", page
+    await page.get_by_role("radio", name="No gap").check()
+    await expect(page.get_by_text("will each see your internet address")).to_be_visible()
+    yield "preview-seen", page
+    session.change(choice=None)
+    await expect(page.get_by_role("radio", name="No gap")).to_be_hidden()
     await page.get_by_label("Your name").fill("Rosa")
     session.change(opens=True)
     await page.get_by_text("What this does not protect").click()
@@ -139,6 +147,21 @@ async def _votes(here: World, page: Page, session: FakeSession) -> Shown:
     await page.keyboard.press("Escape")
     await page.keyboard.press("Escape")
     session.change(members=members, motions=[], decided=[])
+    await button(page, "relays connected").first.click()
+    yield "connection-votes", page
+    await button(page, "Propose other rules…").click()
+    await page.get_by_label("Who may come in").select_option("ballot")
+    await expect(page.get_by_text("What would change:")).to_be_visible()
+    yield "propose-rules", page
+    await button(page, "Put it to the vote").click()
+    assert session.done("move")[-1]["subject"] == {"admission": "ballot"}
+    await button(page, "Propose other relays…").click()
+    await page.get_by_label("Addresses of relays").fill("a b")
+    await expect(page.get_by_text("A relay is named twice.")).to_be_visible()
+    await expect(button(page, "Put it to the vote")).to_be_disabled()
+    yield "propose-relays", page
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
 
 
 async def _sides_and_dialogs(here: World, page: Page, session: FakeSession) -> Shown:

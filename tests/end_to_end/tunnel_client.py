@@ -39,10 +39,8 @@ def with_limits(*lines: str, **limits: float) -> tuple[str, ...]:
 class TunnelClient(Client):
     """A WebSocket to an entry, pumped by hand."""
 
-    def __init__(
-        self, entry: RelayAddress, path: str = "/entry/1", *, receive_buffer_bytes: int = 0
-    ) -> None:
-        super().__init__(entry, path=path, receive_buffer_bytes=receive_buffer_bytes)
+    def __init__(self, entry: RelayAddress, path: str = "/entry/1", *, slow: bool = False) -> None:
+        super().__init__(entry, path=path, receive_buffer_bytes=4096 if slow else 0)
 
     def asks(self, host: str, port: int) -> None:
         """Sends TARGET."""
@@ -190,17 +188,23 @@ def without_end(stream: ssl.SSLSocket) -> None:
 
 
 class FalseRelay:
-    """Answers the probe as a relay does, and does something else with tunnels."""
+    """Answers probes as a relay does, and does something else with tunnels. Tunnels are told by the
+    hello of this file; one that speaks first takes the first connection alone for a probe."""
 
-    def __init__(self, tunnel: Serve) -> None:
+    def __init__(self, tunnel: Serve, speaks_first: bool = False) -> None:
         self._probed = secured(lambda stream: stream.sendall(ANSWER))
         self._tunnel = tunnel
+        self._speaks_first = speaks_first
         self._count = 0
 
     def __call__(self, connection: socket.socket) -> None:
-        """The first connection is the probe."""
+        """Serves one connection."""
         self._count += 1
-        (self._probed if self._count % 2 else self._tunnel)(connection)
+        if self._speaks_first:
+            is_probe = self._count == 1
+        else:
+            is_probe = connection.recv(32, socket.MSG_PEEK) != CLIENT_HELLO[:32]
+        (self._probed if is_probe else self._tunnel)(connection)
 
 
 def pours(connection: socket.socket) -> None:

@@ -61,6 +61,8 @@ class Page(Decoder):
             {"do": "again"},
             {"do": "answer", "sdp": "v=0\r\n"},
             {"do": "stats", "members": {"m": {"loss": 0.5, "kbit": 1e3}}, "sent": {"fps": 15}},
+            {"do": "draft", "kind": "amend", "subject": {"admission": "ballot"}},
+            {"do": "move", "kind": "relays", "subject": "relay.example:443#x"},
             {"do": "join", "name": "Ann", "microphone": True, "camera": False, "hidden": True},
         ]
         return [json.dumps(one).encode() for one in (*more, *COMMANDS)]

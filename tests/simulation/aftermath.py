@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from folkmoot.meeting import events
 from folkmoot.meeting.door import VOID
 from folkmoot.meeting.inside import Inside
+from folkmoot.meeting.relay_book import RESERVE_KEPT_S
 from folkmoot.meeting.steps import Candidate
+from folkmoot.meeting.ways import SEARCH_S
 from simulation.invariants import Facts, Invariants, Said, Violation
 from simulation.meeting_world import Member, World, agreed
 from simulation.watch import EpochWatch
@@ -200,6 +202,9 @@ class Aftermath:
 
     def _check_quiet(self, staying: list[Member]) -> None:
         world, electing = self.world, self.facts.electing
+        if world.named > world.in_use:
+            # Whoever went a moment ago is looked for on the reserve, and that stays open a while.
+            world.run(SEARCH_S + RESERVE_KEPT_S + 3)
         removals, settled = len(electing.removed) if electing else 0, len(self.watch.settled)
         before = {one.name: (one.meeting.epoch, one.sent) for one in staying}
         world.run(QUIET_FOR_S)
@@ -220,12 +225,15 @@ class Aftermath:
             epoch, sent = before[one.name]
             if one.meeting.epoch != epoch:
                 raise Violation("quiet", f"{one.name} went on to epoch {one.meeting.epoch}")
-            cells = (one.sent - sent) / len(world.relays) / QUIET_FOR_S
+            book = one.meeting._context.relays
+            cells = (one.sent - sent) / len(book.in_use) / QUIET_FOR_S
             pace = COUNCIL_PER_S + self.voice_per_s
             # Who misses somebody asks for them at every door now and then, once a second.
             heard = inside.presence.heard_count(world.now)
             away = heard < len(inside.epochs.current.roster)
-            knocks = len(inside.entrance.doors) if away else 0
+            knocks = float(len(inside.entrance.doors)) if away else 0.0
+            # And the doors of the reserve are open, too.
+            knocks *= len(book.doors) / len(book.in_use)
             if not pace - 0.5 <= cells <= pace + 0.5 + knocks:
                 raise Violation("quiet", f"{one.name} sends {cells:.1f} cells a second")
             if inside.council.waiting > OUTBOX_BYTES_QUIET or inside.laggards._cells:

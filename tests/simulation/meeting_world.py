@@ -93,6 +93,7 @@ class World:
         delay_s: float = 0.02,
         relays: int = 1,
         reserve: int = 0,
+        unnamed: int = 0,
         tick_s: float = TICK_S,
         trace: bool = False,
     ) -> None:
@@ -113,9 +114,10 @@ class World:
         self._chances = 0
         self.relays = [
             Relay(RelayAddress("127.0.0.1", 4000 + n, bytes([n + 1]) * 32))
-            for n in range(relays + reserve)
+            for n in range(relays + reserve + unnamed)
         ]
-        self.in_use = relays  # the first ones; the others are the reserve of a new meeting
+        # Of a new meeting: the first ones, and its reserve; the others are named by nobody yet.
+        self.in_use, self.named = relays, relays + reserve
         self.sim_relays = [
             SimRelay(self, number, relay, chance=self.chance(f"relay {number}"), tick_s=tick_s)
             for number, relay in enumerate(self.relays)
@@ -156,7 +158,7 @@ class World:
             name=name,
             charter=charter,
             relays=self.relays[: self.in_use],
-            reserve=self.relays[self.in_use :],
+            reserve=self.relays[self.in_use : self.named],
             now=self.now,
             wall_s=WALL_S + self.now,
             entropy=entropy,

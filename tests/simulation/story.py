@@ -30,6 +30,8 @@ WEIGHTS = {
 }  # fmt: skip
 WITH_VOTES = {"move": 12.0}
 VOTES_FROM = 200  # the seeds before have no ballots
+# Nor these a reserve. (Those between are known to notice mutants without one.)
+NO_RESERVE = {*range(240), *range(300, 400)}
 WITH_INSIDER = {**WEIGHTS, "leave": 0.4, "crash": 0.8, "cut": 0.8, "hang": 0.5, "evil": 9.0}
 
 
@@ -47,6 +49,7 @@ class Setting:
     insider: bool
     wrong_clocks: bool
     votes: bool = False  # a circle, which removes people
+    reserve: int = 0
 
     @classmethod
     def of(cls, seed: int) -> Setting:
@@ -54,6 +57,9 @@ class Setting:
         setting = cls.draw(random.Random(f"story {seed}"))
         chance = random.Random(f"votes {seed}")
         if seed < VOTES_FROM or chance.random() > 0.75:
+            more = random.Random(f"reserve {seed}")
+            if seed not in NO_RESERVE and not setting.insider and more.random() < 0.6:
+                return replace(setting, reserve=more.choice((1, 2)))
             return setting
         return replace(
             setting,
@@ -118,6 +124,7 @@ class Story:
             seed,
             delay_s=setting.delay_s,
             relays=setting.relays,
+            reserve=setting.reserve,
             tick_s=setting.tick_s,
             trace=trace,
         )
@@ -184,7 +191,7 @@ class Story:
         self.facts.people.add(founder.meeting.seat)
         self._hear_voice(founder)
         self.world.run(1)
-        for relay, name in zip(self.world.sim_relays, self.setting.conducts, strict=True):
+        for relay, name in zip(self.world.sim_relays, self.setting.conducts, strict=False):
             kind = next((one for one in HOSTILE if one.name == name), None)
             if kind is not None:
                 much = self.chance.choice((0.05, 0.15, 0.3))

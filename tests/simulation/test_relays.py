@@ -3,12 +3,17 @@ and members who share no relay are one meeting."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from folkmoot.governance import PRESETS
-from folkmoot.meeting import events
+from folkmoot.meeting import events, relay_book
+from folkmoot.meeting.context import Context
+from folkmoot.meeting.relay_book import RelayBook
+from folkmoot.meeting.ways import Ways
 from simulation.meeting_world import Member, World, agreed
-from simulation.relay_conduct import HOSTILE, Hostile
+from simulation.relay_conduct import HOSTILE, Hostile, Losing
 from simulation.test_meeting import meet, say, speak, texts
 
 NAMES = ("Ann", "Bob", "Cy")
@@ -74,7 +79,7 @@ def test_without_any_relay_in_use_all_meet_on_the_reserve_within_three_seconds()
 
     world.run(0.1)
     took = world.run_until(voice_is_back, 10)
-    assert took < 3, f"{took} s"
+    assert took < 2, f"{took} s: a second less than C8 allows, as whom others miss takes longer"
     say(world, members[1], "after")
     world.run_until(lambda: all("after" in texts(one) for one in members), 3)
     assert all(texts(one) == ["before", "after"] for one in members)
@@ -107,10 +112,13 @@ def test_who_reaches_no_relay_in_use_is_met_on_the_reserve() -> None:
     cy = members[2]
     world.cut_off(cy, [0, 1])
     world.run(3)
-    speak(world, cy, 6)
-    world.run(8)
+    # As long as it says that it needs the reserve, they stay there with it.
+    speak(world, cy, 28)
+    world.run(30)
     for one in members[:2]:
-        assert len(heard(one, cy.meeting.seat)) > 280
+        numbers = heard(one, cy.meeting.seat)
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        assert len(numbers) > 1380
         assert all(view.here for view in one.meeting.roster(world.now))
     say(world, cy, "from the reserve")
     world.run_until(lambda: all("from the reserve" in texts(one) for one in members), 5)
@@ -158,9 +166,9 @@ def test_what_is_said_crosses_between_members_who_share_no_relay() -> None:
 # -- other relays by a vote
 
 
-def moot(seed: int, relays: int, reserve: int) -> tuple[World, list[Member]]:
+def moot(seed: int, relays: int, reserve: int, unnamed: int = 0) -> tuple[World, list[Member]]:
     """Five in a circle."""
-    world = World(seed, relays=relays, reserve=reserve)
+    world = World(seed, relays=relays, reserve=reserve, unnamed=unnamed)
     members = [world.found("Ann", PRESETS["circle"])]
     world.run(0.5)
     for name in ("Bob", "Cy", "Dee", "Eve"):
@@ -206,11 +214,11 @@ def test_a_vote_moves_the_meeting_to_other_relays_without_a_gap() -> None:
 
 
 def test_who_was_away_when_the_relays_changed_finds_back_by_the_old_door() -> None:
-    world, members = moot(321, relays=2, reserve=1)
+    world, members = moot(321, relays=2, reserve=0, unnamed=1)
     eve = members[4]
     world.set_link(eve, False)
     world.run(4)
-    change(world, members, 2)
+    change(world, members, 2)  # of which she does not know
     world.run(120)
     world.set_link(eve, True)
     world.run_until(lambda: agreed(members), 30)
@@ -219,9 +227,59 @@ def test_who_was_away_when_the_relays_changed_finds_back_by_the_old_door() -> No
 
 
 def test_an_old_invite_leads_in_for_ten_minutes_after_the_relays_changed() -> None:
-    world, members = moot(322, relays=1, reserve=1)
+    world, members = moot(322, relays=1, reserve=0, unnamed=1)
     old = members[0].meeting.invite_text()
     change(world, members, 1)
     world.run(20)
     fay = world.join("Fay", old)
     world.run_until(lambda: agreed([*members, fay]), 20)
+
+
+# -- each rule, broken on purpose
+
+
+def _one_way_out(patches: pytest.MonkeyPatch) -> None:
+    real = Context.ways_out
+    patches.setattr(Context, "ways_out", lambda *args, **named: real(*args, **named)[:1])
+
+
+def _nobody_goes_to_the_reserve_alone(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(relay_book, "RESERVE_AFTER_S", 1e9)
+
+
+def _calls_are_not_heard(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(Ways, "_calls", lambda self, member, recent_s, now: False)
+
+
+def _old_doors_close(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(relay_book, "LEFT_DOOR_S", 0.0)
+
+
+def _invites_name_the_relays_of_before(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(RelayBook, "named", property(lambda self: self.known[:2]))
+
+
+@pytest.mark.parametrize(
+    ("breaks", "notices"),
+    [
+        (_one_way_out, lambda: test_two_hostile_relays_of_three_silence_nobody_for_a_frame(Losing)),
+        (
+            _nobody_goes_to_the_reserve_alone,
+            test_without_any_relay_in_use_all_meet_on_the_reserve_within_three_seconds,
+        ),
+        (_calls_are_not_heard, test_who_reaches_no_relay_in_use_is_met_on_the_reserve),
+        (_old_doors_close, test_who_was_away_when_the_relays_changed_finds_back_by_the_old_door),
+        (
+            _invites_name_the_relays_of_before,
+            test_a_vote_moves_the_meeting_to_other_relays_without_a_gap,
+        ),
+    ],
+)
+def test_a_rule_that_is_broken_is_noticed(
+    breaks: Callable[[pytest.MonkeyPatch], None],
+    notices: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    breaks(monkeypatch)
+    with pytest.raises(AssertionError):
+        notices()

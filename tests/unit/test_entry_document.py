@@ -33,6 +33,7 @@ def test_codes() -> None:
         f"It must come within {NUMBERS.target_wait_s:.0f} s",
         f"1 to {entry_messages.TUNNEL_MESSAGE_BYTES_MAX:,} in a message",
         f"{targets.STAGGER_S} s later the other beside it",
+        f"For {targets.ANSWERED_S:.0f} s it asks that address and port no second time",
         f"with 4010, {NUMBERS.answer_s:.0f} s after TARGET",
         f"answered at most {NUMBERS.first_bytes:,} bytes go to it,"
         f" and it has {NUMBERS.first_answer_s:.0f} s",
@@ -43,7 +44,7 @@ def test_codes() -> None:
         f"at once | {NUMBERS.up_bytes_per_s:,.0f}; {NUMBERS.up_burst_bytes:,.0f}",
         f"at once | {NUMBERS.down_bytes_per_s:,.0f}; {NUMBERS.down_burst_bytes:,.0f}",
         f"at least, bytes | {NUMBERS.message_bytes_least}",
-        f"directions, s | {NUMBERS.idle_s:.0f}",
+        f"directions, s | {NUMBERS.idle_s:,.0f}",
         f"life, s | {NUMBERS.life_s:,.0f}",
     ],
 )

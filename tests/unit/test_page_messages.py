@@ -33,7 +33,7 @@ def test_a_field_missing_or_too_many_is_refused(do: str) -> None:
         "members": {}, "sent": {},
         "microphone": True, "camera": True, "hidden": True, "text": "t", "on": True,
         "knock": "k", "member": "m",
-        "kind": "remove", "subject": "s", "motion": "m", "choice": "yes", "with": ["m"],
+        "kind": "amend", "subject": "s", "motion": "m", "choice": "yes", "with": ["m"],
     }  # fmt: skip
     fields = list(messages.FIELDS[do])
     whole = {"do": do, **{field: examples[field] for field in fields}}

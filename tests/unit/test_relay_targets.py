@@ -144,6 +144,29 @@ def test_the_tunnel_goes_to_the_address_that_was_probed(monkeypatch: pytest.Monk
     assert resolver.asked == 1
 
 
+def test_who_has_just_answered_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = connections(monkeypatch)
+
+    async def scene() -> None:
+        goal = Targets(make_admission([], []))
+        goal._has_answered("8.8.8.8", 443)
+        for host in ("8.8.8.8", "8.8.4.4"):
+            with pytest.raises((NoTarget, OSError)):
+                await goal.reach(Target(host, 443), asyncio.Protocol)
+        assert goal._is_known("8.8.8.8", 443)
+        assert not goal._is_known("8.8.8.8", 7443)
+        assert not goal._is_known("8.8.4.4", 443)
+        monkeypatch.setattr(targets_module, "ANSWERED_S", -1.0)
+        goal._has_answered("8.8.8.8", 443)
+        assert not goal._is_known("8.8.8.8", 443)
+        for port in range(1, 2 * targets_module.ANSWERED_MAX):
+            goal._has_answered("8.8.8.8", port)
+        assert len(goal._answered) == targets_module.ANSWERED_MAX
+
+    asyncio.run(scene())
+    assert tried == [("8.8.8.8", 443), ("8.8.4.4", 443)]
+
+
 def test_names_whose_servers_are_slow_have_an_end_and_a_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -41,6 +41,7 @@ class Attack:
     name: ClassVar[str] = "nothing"
     informant: ClassVar[bool] = False  # whether it needs one
     seconds: ClassVar[int] = 0  # that it needs at least
+    needs_entries: ClassVar[bool] = False
 
     scene: Scene
     compelled: Sequence[Speaking]
@@ -231,6 +232,7 @@ class Collude(Attack):
 
     name = "collude and block"
     informant = True
+    needs_entries = True
     _hosts: Collection[str] = ()
 
     async def begin(self) -> None:
@@ -264,6 +266,7 @@ class WatchTunnels(Attack):
 
     name = "watch the tunnels"
     informant = True
+    needs_entries = True
     seconds = 24
     _host = ""
 

@@ -52,7 +52,7 @@ def attack(
     Real relays, whose operators do what they were told; five members who speak,
     one of them an informant who passes on everything, keys included. Beside
     them an ordinary meeting server, on the same orders. All of it runs on
-    loopback and ends by itself. The whole takes about half an hour.
+    loopback and ends by itself. The whole takes about an hour.
 
     \b
     Examples:

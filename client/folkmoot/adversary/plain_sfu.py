@@ -54,7 +54,7 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host = str(writer.get_extra_info("peername")[0])
         name = ""
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             name = (await reader.readexactly(NAME_BYTES)).rstrip(b"\0").decode()
             if name in self.refused or host in self.refused_hosts:
                 writer.transport.abort()

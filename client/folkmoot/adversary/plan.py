@@ -47,15 +47,18 @@ class Round:
 
 
 def everything() -> list[Round]:
-    """The whole table, topologies together; with nobody compelled nothing is attacked."""
+    """The whole table, topologies together; with nobody compelled nothing is attacked. Relays are
+    compelled first, one after the other, and then all entries, too."""
     rounds = [Round(None, one, None, 1) for one in PLAIN_ATTACKS]
     for topology in TOPOLOGIES:
         rounds.append(Round(topology, Nothing.name, Nothing, 0))
         rounds += [
             Round(topology, kind.name, kind, compelled)
-            for compelled in range(1, topology.relays + topology.outside + 1)
+            for compelled in sorted({*range(1, topology.relays + 1),
+                                     topology.relays + topology.outside})
             for kind in ATTACKS
-        ]
+            if topology.entries or not kind.needs_entries
+        ]  # fmt: skip
     return rounds
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from folkmoot.agent.drafts import DraftError, charter_draft
 from folkmoot.cells.frames import MediaKind
 from folkmoot.governance import PRESETS, CharterError, from_mapping
 from folkmoot.meeting import Meeting, UsageError
@@ -54,14 +55,19 @@ def _chat(meeting: Meeting, command: Command, now: float) -> None:
 
 def _move(meeting: Meeting, command: Command, now: float) -> None:
     kind, subject = _text(command, "kind"), command.get("subject")
-    if kind == "amend" and isinstance(subject, dict):
+    if kind == "amend" and not _is_encoded(subject):
         try:
-            subject = from_mapping(subject).encode().hex()
-        except CharterError as error:
+            subject = charter_draft(subject, meeting.charter).encode().hex()
+        except DraftError as error:
             raise CommandError(str(error)) from None
     if not isinstance(subject, str) or not subject:
         raise CommandError('"subject" is missing.')
     meeting.move(kind, subject, now)
+
+
+def _is_encoded(subject: object) -> bool:
+    """Whether this is a charter's bytes in hex, as programs may have them."""
+    return isinstance(subject, str) and subject != "" and not set(subject) - set("0123456789abcdef")
 
 
 def _vote(meeting: Meeting, command: Command, now: float) -> None:

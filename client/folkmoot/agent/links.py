@@ -250,7 +250,14 @@ class _Link:
         if route.sees_both(via, self.relay):
             raise route.RouteError("it is the entry too, and would see both address and room")
         stream = await route.connect(via, self.relay.host, self.relay.port)
-        tls, pin = await pinned.secure(stream, self.relay.pin)
+        try:
+            tls, pin = await pinned.secure(stream, self.relay.pin)
+        except pinned.WrongPin:
+            if via.entry is None:
+                raise
+            # An entry that lies must not make a good relay look false, nor cost a long wait.
+            why = f"another relay answers: the address is out of date, or {via} leads elsewhere"
+            raise route.EntryFailed(why) from None
         machine = LinkMachine(pin, self._links.entropy, now())
         socket = WebSocket(
             tls,

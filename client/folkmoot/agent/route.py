@@ -22,7 +22,18 @@ from python_socks.async_.asyncio import Proxy
 from folkmoot.agent.entry import EntryFailed, EntryRefused, open_tunnel
 from folkmoot.wire.address import RelayAddress, format_host_port
 
-__all__ = ["DIRECT", "EntryFailed", "EntryRefused", "RouteError", "Via", "ViaError", "connect"]
+__all__ = [
+    "DIRECT",
+    "EntryFailed",
+    "EntryRefused",
+    "RouteError",
+    "Via",
+    "ViaError",
+    "connect",
+    "parse_via",
+    "sees_both",
+    "through",
+]
 
 CONNECT_TIMEOUT_S = 10.0
 # Tor builds a circuit first: slower, and worth waiting for.

@@ -43,7 +43,7 @@ from folkmoot.wire.codec import DecodeError
 # waited for without end.
 FIRST_CONTACT_S = 10.0
 # Events of the session that are state for the page, and no news for people or programs.
-NOT_NEWS = frozenset({"snapshot", "speaking"})
+NOT_NEWS = frozenset({"snapshot", "speaking", "draft"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from folkmoot.agent.commands import CommandError, perform
+from folkmoot.agent.drafts import draft_event
 from folkmoot.agent.seat_file import SeatFile
 from folkmoot.agent.view import Sees, event_of, snapshot_of
 from folkmoot.agent.votes import Votes
@@ -227,6 +228,10 @@ class Session:
 
     def do(self, command: Event) -> None:
         """One command of the contract; what cannot be done answers with `refused`."""
+        if command.get("do") == "draft":
+            draft = draft_event(self.meeting, str(command.get("kind")), command.get("subject"))
+            self._publish(draft)
+            return
         try:
             perform(self.meeting, command, self.now())
             if command.get("do") == "accept_charter":

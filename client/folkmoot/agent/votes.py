@@ -165,6 +165,11 @@ def voting_of(meeting: Meeting, now: float) -> Event:
         charter.share_for_admission if by_ballot else None,
         needed=charter.share_for_admission.needed(count),
     )
+    to_amend = ask(
+        MotionKind.AMEND,
+        charter.amendment,
+        needed=charter.amendment_needed(count),
+    )
     to_change = ask(
         MotionKind.RELAYS,
         charter.amendment,
@@ -186,5 +191,6 @@ def voting_of(meeting: Meeting, now: float) -> Event:
         "remove": remove,
         "raise": to_raise,
         "admit": to_admit,
+        "amend": to_amend,
         "relays": to_change,
     }

@@ -60,7 +60,9 @@ class EntryLimits:
     down_burst_bytes: float = 24_000_000.0
     buffer_bytes: int = 1_048_576  # written and not yet taken, each way; over it the tunnel ends
     stall_s: float = 10.0  # an end that is full and takes nothing for so long
-    idle_s: float = 60.0  # nothing passes either way; a link with a room is never so quiet
+    # Nothing passes either way. Long, as a link that waits at the door of a reserve relay is quiet;
+    # one without a room is closed by the relay, a dead one found out by TCP, both much sooner.
+    idle_s: float = 3_600.0
     life_s: float = 86_400.0  # a day, after which a client that still is there comes again
 
 

@@ -28,6 +28,11 @@ ADDRESSES_MAX = 2  # of one name: one of IPv6 and one of IPv4, where it has both
 # How long the first address has before the second is tried beside it (RFC 8305 §5).
 STAGGER_S = 0.3
 ANSWER_BYTES_MAX = 16_384
+# Who answered as a relay is not asked again for so long: the links of a meeting come together, and
+# after a loss each round trip is a gap. What is no relay is looked at anew each time, so that one
+# that starts again is found at once.
+ANSWERED_S = 10.0
+ANSWERED_MAX = 256
 PROGRAM = "folkmoot-relay"
 # Fixed, so that no word of whoever asks for a tunnel reaches a machine that may be no relay.
 QUESTION = b"GET /.well-known/folkmoot HTTP/1.1\r\nHost: relay.invalid\r\nConnection: close\r\n\r\n"
@@ -46,12 +51,14 @@ class Targets:
         self._admission = admission
         self._context = _context()
         self._resolving = 0
+        self._answered: dict[tuple[str, int], float] = {}  # until when, oldest first
 
     async def reach(self, target: Target, make: MakeProtocol) -> asyncio.Transport:
         """A connection to the target, after a relay answered at that same address; raises NoTarget
         or OSError. It has no end of its own: whoever waits cancels it."""
         addresses = await self._addresses(target)
-        address = await self._first_relay(addresses, target.port)
+        known = [one for one in addresses if self._is_known(one, target.port)]
+        address = known[0] if known else await self._first_relay(addresses, target.port)
         connection = await _connect(address, target.port)
         try:
             transport, _ = await asyncio.get_running_loop().create_connection(make, sock=connection)
@@ -59,6 +66,15 @@ class Targets:
             connection.close()
             raise
         return transport
+
+    def _is_known(self, address: str, port: int) -> bool:
+        return self._answered.get((address, port), 0.0) > asyncio.get_running_loop().time()
+
+    def _has_answered(self, address: str, port: int) -> None:
+        self._answered.pop((address, port), None)
+        if len(self._answered) >= ANSWERED_MAX:
+            del self._answered[next(iter(self._answered))]
+        self._answered[address, port] = asyncio.get_running_loop().time() + ANSWERED_S
 
     # Names
 
@@ -137,6 +153,7 @@ class Targets:
             writer.transport.abort()
         if not is_relays_answer(answer):
             raise NoTarget
+        self._has_answered(address, port)
         return address
 
 

@@ -24,6 +24,8 @@ NAME_CHARACTERS_MAX: Final = 64
 MEMBERS_MAX: Final = (
     1_000  # in one digest of statistics, and in a list of those who walk out together
 )
+RELAYS_CHARACTERS_MAX: Final = 8_000  # eleven addresses with the longest names
+FIELDS_MAX: Final = 8  # of a charter
 FIGURES_MAX: Final = 24  # statistics of one member
 SHORT_CHARACTERS_MAX: Final = 128  # ids, tokens, secrets
 
@@ -125,6 +127,18 @@ def _shorts(value: object) -> bool:
     return isinstance(value, list) and 0 < len(value) <= MEMBERS_MAX and all(map(_short, value))
 
 
+def _subject(value: object) -> bool:
+    """A member or a knock; addresses of relays; or some of a charter's fields."""
+    if isinstance(value, dict):
+        return 0 < len(value) <= FIELDS_MAX and all(
+            _short(name) and (isinstance(one, bool) or _words(one)) for name, one in value.items()
+        )
+    return _text(RELAYS_CHARACTERS_MAX)(value)
+
+
+_words = _text(64)
+
+
 def _choice(*choices: str) -> Check:
     def check(value: object) -> bool:
         return isinstance(value, str) and value in choices
@@ -175,11 +189,8 @@ FIELDS: Final[Mapping[str, Mapping[str, Check]]] = {
     "hide": {"member": _short},
     "show": {"member": _short},
     "accept_charter": {},
-    "move": {
-        # What changes the rules of a meeting is written with care, and moved without a page.
-        "kind": _choice("remove", "raise", "admit"),
-        "subject": _short,
-    },
+    "move": {"kind": _choice("remove", "raise", "admit", "amend", "relays"), "subject": _subject},
+    "draft": {"kind": _choice("amend", "relays"), "subject": _subject},
     "vote": {"motion": _short, "choice": _choice("yes", "no")},
     "secede": {"with": _shorts},
 }

@@ -109,6 +109,9 @@ export class App {
         if (event.what === "admission" && this.view instanceof Waiting) break;
         this.toast(cleanText(event.why || "That was not possible."), true);
         break;
+      case "draft":
+        this.drafting?.(event);
+        break;
       case "error":
         this.toast(cleanText(event.message), true);
         break;

@@ -5,6 +5,7 @@
 import { h, say } from "./dom.js";
 import { LevelMeter } from "./devices.js";
 import { DeviceChoice, Dialog, Meter, button, charterList, copy, limitsList, relayList } from "./parts.js";
+import { proposal } from "./propose.js";
 import { addressSentence, cleanName } from "./words.js";
 
 const NAME_LENGTH_MAX = 64;
@@ -118,15 +119,18 @@ export function settingsDialog(app) {
 
 /** @param {import("./app.js").App} app */
 export function connectionDialog(app) {
-  const { relays = [], charter, epoch } = app.snapshot ?? {};
+  const { charter, epoch } = app.snapshot ?? {};
+  const relays = (app.snapshot?.relays ?? []).filter((relay) => relay.use !== "left");
   return new Dialog(
     "Connection and rules",
     [
       h("h3", {}, "Relays"),
       h("p", {}, addressSentence(relays)),
       relayList(relays),
+      proposal(app, "relays"),
       h("h3", {}, "The rules of this meeting"),
       charterList(charter),
+      proposal(app, "amend"),
       h("h3", {}, "What this does not protect"),
       limitsList(),
       epoch === undefined

@@ -16,7 +16,10 @@ const VOTES_SHOWN = 2;
 
 /** How many relays are up, in words and as good, fair or bad. @param {any[]} relays */
 function relayState(relays) {
+  const all = relays;
+  relays = all.filter((relay) => (relay.use ?? "in use") === "in use");
   const up = relays.filter((relay) => relay.up).length;
+  if (!up && all.some((relay) => relay.up)) return { state: "fair", words: "Carried by the reserve" };
   if (!relays.length) return { state: "bad", words: "No relay" };
   if (!up) return { state: "bad", words: "No relay answers" };
   if (up < relays.length) return { state: "fair", words: `${up} of ${relays.length} relays connected` };

@@ -279,7 +279,7 @@ function removalWords(name) {
  * @param {number} lines
  * @param {number} possible how many of those who are here could say yes
  */
-function howMany(voting, needed, lines, possible) {
+export function howMany(voting, needed, lines, possible) {
   if (needed === null || needed === undefined) {
     return note(
       "info",
@@ -319,7 +319,7 @@ export function moveDialog(app, kind, who) {
     h(
       "p",
       { class: "quiet small" },
-      "Asking is not voting: you answer like everyone else. Changes of the rules are asked for on the command line, not here.",
+      "Asking is not voting: you answer like everyone else.",
     ),
     h(
       "div",

@@ -139,7 +139,7 @@ export function addressSentence(relays) {
   const seeing = relays.filter((relay) => relay.sees_address);
   const entries = relays.filter((relay) => relay.entry_to?.length);
   if (!seeing.length && entries.length) {
-    return `No relay sees your internet address together with the meeting. ${list(entries.map(relayName))} ${entries.length === 1 ? "sees" : "each see"} your address, and not which meeting you are in: you go through ${entries.length === 1 ? "it" : "them"} to another relay. Relays that work together can find it out.`;
+    return `No relay sees your internet address together with the meeting. ${list(entries.map(relayName))} ${entries.length === 1 ? "sees" : "each see"} your address, and not which meeting you are in: you go through ${entries.length === 1 ? "it" : "them"} to another relay. Relays that work together can find it out, and so can one with somebody in the meeting.`;
   }
   if (!seeing.length) {
     return "No relay that carries this meeting will see your internet address. You reach them through a proxy or another relay, which sees your address but not which meeting you are in.";

@@ -1,0 +1,80 @@
+"""Other rules or other relays, as a person asks for them, before anybody is asked to vote: what
+would change, or why it cannot be."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from folkmoot.governance import (
+    PRESETS,
+    Charter,
+    CharterError,
+    MeetingExtension,
+    amendment_refused,
+    differences,
+    from_mapping,
+    to_mapping,
+)
+from folkmoot.governance.relay_change import RelayListError, parse_relays, relay_changes
+from folkmoot.meeting import Meeting
+
+TOML_CHARACTERS_MAX = 16_384
+NOTHING = "Nothing would change."
+
+
+class DraftError(ValueError):
+    """This cannot be asked for; the text is a sentence."""
+
+
+def charter_draft(wanted: object, today: Charter) -> Charter:
+    """The charter that is meant: a preset's name, TOML, or fields, those that are not named as they
+    are today. Raises DraftError."""
+    try:
+        if isinstance(wanted, dict):
+            fields = wanted if "preset" in wanted else {**to_mapping(today), **wanted}
+            charter = from_mapping(fields)
+        elif isinstance(wanted, str) and wanted.strip() in PRESETS:
+            charter = PRESETS[wanted.strip()]
+        elif isinstance(wanted, str) and 0 < len(wanted) <= TOML_CHARACTERS_MAX:
+            charter = charter_draft(tomllib.loads(wanted), today)
+        else:
+            raise DraftError("Rules are a preset's name, TOML, or fields.")
+    except CharterError as error:
+        raise DraftError(str(error)) from None
+    except (tomllib.TOMLDecodeError, RecursionError):
+        presets = ", ".join(PRESETS)
+        raise DraftError(f"These are no rules: neither TOML nor one of {presets}.") from None
+    why = amendment_refused(today, charter)
+    if why is not None:
+        raise DraftError(NOTHING if charter == today else why)
+    return charter
+
+
+def relays_draft(wanted: object, today: MeetingExtension) -> MeetingExtension:
+    """The relays that are meant, in a text of addresses. Raises DraftError."""
+    if not isinstance(wanted, str):
+        raise DraftError("Relays are given by their addresses.")
+    try:
+        changed = parse_relays(wanted, today)
+    except RelayListError as error:
+        raise DraftError(str(error)) from None
+    if changed == today:
+        raise DraftError(NOTHING)
+    return changed
+
+
+def draft_event(meeting: Meeting, kind: str, wanted: object) -> dict[str, Any]:
+    """What the page shows while somebody writes: sentences of what changes, or a refusal."""
+    changes: list[str] = []
+    refused, today = "", meeting.extension
+    try:
+        if today is None:
+            raise DraftError("You are not in the meeting yet.")
+        if kind == "amend":
+            changes = differences(today.charter, charter_draft(wanted, today.charter))
+        else:
+            changes = relay_changes(today, relays_draft(wanted, today))
+    except DraftError as error:
+        refused = str(error)
+    return {"event": "draft", "kind": kind, "changes": changes, "refused": refused}

@@ -1,0 +1,86 @@
+"""Other rules and other relays before anybody votes on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from folkmoot.agent.drafts import DraftError, charter_draft, draft_event, relays_draft
+from folkmoot.governance import PRESETS, Admission, MeetingExtension
+from folkmoot.meeting import Meeting
+from unit.meeting_parts import RELAYS, WALL_S, entropy_of
+
+CIRCLE = PRESETS["circle"]
+ADDRESSES = [str(one.address) for one in RELAYS]
+OTHER = f"relay.example.org:7443#{ADDRESSES[0].partition('#')[2]}"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"admission": "ballot"},
+        'admission = "ballot"',
+        {"preset": "circle", "admission": "ballot"},
+        'preset = "circle"\nadmission = "ballot"\n',
+    ],
+)
+def test_fields_that_are_not_named_stay(wanted: object) -> None:
+    assert charter_draft(wanted, CIRCLE) == replace(CIRCLE, admission=Admission.BALLOT)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ("circle", "Nothing would change"),
+        ({"admission": "sponsor"}, "Nothing would change"),
+        ("assembly", "stays as it was"),
+        ({"electors": "vouched"}, "stays as it was"),
+        ({"admission": "magic"}, "is one of: open, sponsor, ballot"),
+        ({"amendment": "1/2"}, "Two thirds or less"),
+        ({"colour": "green"}, 'no field "colour"'),
+        ("no rules at all", "neither TOML nor one of circle"),
+        ("[" * 5000, "neither TOML nor one of circle"),
+        ("x" * 20_000, "Rules are a preset's name, TOML, or fields"),
+        ("", "Rules are a preset's name, TOML, or fields"),
+        (7, "Rules are a preset's name, TOML, or fields"),
+    ],
+)
+def test_what_cannot_be_asked_for_gets_a_sentence(wanted: object, why: str) -> None:
+    with pytest.raises(DraftError, match=why):
+        charter_draft(wanted, CIRCLE)
+
+
+def test_a_meeting_without_removal_stays_without() -> None:
+    with pytest.raises(DraftError, match="stays without it"):
+        charter_draft({"removal": "more than 2/3"}, PRESETS["unremovable"])
+
+
+def test_relays_are_listed_by_their_addresses() -> None:
+    today = MeetingExtension(CIRCLE, RELAYS[:1])
+    assert relays_draft(f" {ADDRESSES[0]}\n{ADDRESSES[1]} ", today).relays == RELAYS[:2]
+    for wanted, why in (
+        (ADDRESSES[0], "Nothing would change"),
+        ("", "one relay at least"),
+        (f"{ADDRESSES[0]} {OTHER}", "named twice"),
+        ("somewhere", "no relay address"),
+        ({"a": "b"}, "by their addresses"),
+    ):
+        with pytest.raises(DraftError, match=why):
+            relays_draft(wanted, today)
+
+
+def test_the_page_is_told_what_would_change() -> None:
+    meeting = Meeting.found(
+        name="Ada", charter=CIRCLE, relays=RELAYS[:1], now=1.0, wall_s=WALL_S,
+        entropy=entropy_of("drafts"),
+    )  # fmt: skip
+    rules = draft_event(meeting, "amend", {"admission": "ballot"})
+    assert rules == {
+        "event": "draft", "kind": "amend", "refused": "",
+        "changes": ["Who comes must be let in by a vote."],
+    }  # fmt: skip
+    relays = draft_event(meeting, "relays", " ".join(ADDRESSES[:2]))
+    assert relays["changes"][0].startswith("In use: ")
+    assert any(sentence.startswith("New: ") for sentence in relays["changes"])
+    assert draft_event(meeting, "relays", "x")["refused"].endswith(".")
