@@ -39,7 +39,13 @@ def test_preview_then_join_then_sound_and_picture_both_ways() -> None:
             await name.fill("Rosa L.")
             await button(page, "Join the meeting").click()
             await expect(page.locator(".tile")).to_have_count(3)
-            first = {"do": "join", "name": "Rosa L.", "microphone": True, "camera": True}
+            first = {
+                "do": "join",
+                "name": "Rosa L.",
+                "microphone": True,
+                "camera": True,
+                "hidden": True,
+            }
             assert session.commands[0] == first
             await until(lambda: here.server.stats and len(here.server.stats.members) == 2)
 

@@ -120,7 +120,7 @@ async def walk(hands: Hands, session: FakeSession) -> None:
     await hands.is_at("Garden assembly")
     await hands.told("You are in the meeting.")
     assert session.done("join") == [
-        {"do": "join", "name": "x", "microphone": False, "camera": True}
+        {"do": "join", "name": "x", "microphone": False, "camera": True, "hidden": True}
     ]
     await hands.tab_to("Mic is off")
     await hands.press("Space")
