@@ -16,7 +16,8 @@ be on the side that is not ours. With fewer, nobody is named:
 - two lying witnesses who say that they miss X: whoever hears X through R sees two against it, and
   so does X, whose own cells come back;
 - X who sends nothing to R and says that its cells come back: every honest member misses it, and
-  nobody but X's two friends says otherwise;
+  nobody but X's two friends says otherwise. (Of an honest X that ended, or whose line did, it is no
+  use to say that it was heard: it does not say that its cells came back since.)
 - a relay that keeps X from everybody but X, and X who never sent it anything and lies, look the
   same to all but X. X knows the truth: it alone is told `withheld`, and its agent moves. The others
   are told `unreached`: X does not get through to R, which blames nobody;
@@ -288,7 +289,7 @@ class Noticing:
 
     def _is_named(self, relay: bytes, seat: bytes, mine: bool, now: float) -> bool:
         """Whether an honest relay is out of the question; `mine`: we miss the member ourselves."""
-        if seat != self._own and not self._says_echo(seat, relay):
+        if seat != self._own and not self._came_back(relay, seat, mine, now):
             return False
         mark, against = seat[:4], set()
         for line, made, receipt in self._said(relay, seat, now):
@@ -307,6 +308,19 @@ class Noticing:
         teller = self._tellers.get(seat)
         receipt = teller.said[-1].receipts.get(relay) if teller and teller.said else None
         return receipt is not None and receipt.echo
+
+    def _came_back(self, relay: bytes, seat: bytes, mine: bool, now: float) -> bool:
+        """Whether the member says that its cells come back; where we miss it, that they did while
+        we missed it: else it may have ended, and its last beacon be older than that."""
+        if not mine:
+            return self._says_echo(seat, relay)
+        return any(
+            one.dated and one.same_epoch and self._lacks(relay, seat, one.made, now)
+            for one in self._tellers[seat].said
+            if now - one.made <= STATEMENT_S
+            and (receipt := one.receipts.get(relay)) is not None
+            and receipt.echo
+        )
 
     def _has(self, relay: bytes, seat: bytes, made: float, now: float) -> bool:
         """Whether nobody who was as well off as we could have missed this member in the second
