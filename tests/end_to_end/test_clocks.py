@@ -22,7 +22,7 @@ LOSS_MAX = 0.025  # five times what a meeting may lose
 # Of the frames that are due in a time, how many must be heard; who is silenced has none. Under
 # libfaketime, which gets between the interpreter's threads and their locks, a program says between
 # a fifth and a half of them on a machine with nothing else to do, and fewer on a busy one.
-SHARE_MIN = 0.05
+SHARE_MIN = 0.2
 
 
 @pytest.fixture
