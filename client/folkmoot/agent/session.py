@@ -156,9 +156,9 @@ class Session:
         if purpose == "main" and self._relays_up.get(relay) != up:
             self._relays_up[relay] = up
             self._publish({"event": "relay_up" if up else "relay_down", "relay": str(relay)})
-            self._snapshot_due = True
             if up:
                 self._link_sentences.pop(relay, None)
+        self._snapshot_due = True  # by which way any link goes decides who sees our address
         said = self._link_sentences.setdefault(relay, set())
         if sentence and sentence not in said:
             # Said once: each of a relay's links would say it again at every try.
