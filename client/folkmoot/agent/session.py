@@ -229,8 +229,10 @@ class Session:
     def do(self, command: Event) -> None:
         """One command of the contract; what cannot be done answers with `refused`."""
         if command.get("do") == "draft":
-            draft = draft_event(self.meeting, str(command.get("kind")), command.get("subject"))
-            self._publish(draft)
+            number, kind = command.get("draft"), str(command.get("kind"))
+            if not isinstance(number, int):
+                number = 0  # of a program, which has no page that waits for it
+            self._publish(draft_event(self.meeting, kind, command.get("subject"), number))
             return
         try:
             perform(self.meeting, command, self.now())
