@@ -27,6 +27,7 @@ class FakeSession:
         self.sinks: list[Any] = []
         self.frames = 0
         self.auto_admit = True
+        self.drafts_wait: list[Event] | None = None  # for an answer that the test gives
         self.state: Event = {
             "event": "snapshot",
             "phase": phase,
@@ -42,14 +43,22 @@ class FakeSession:
                 {
                     "address": "relay.example:443#pin",
                     "label": "Garden co-op",
+                    "use": "in use",
                     "up": True,
                     "sees_address": True,
+                    "entry_to": [],
+                    "carries": "room",
+                    "by": "directly",
                 },
                 {
                     "address": "203.0.113.7:4433#pin",
                     "label": "",
+                    "use": "in use",
                     "up": True,
                     "sees_address": False,
+                    "entry_to": [],
+                    "carries": "room",
+                    "by": "by socks5://127.0.0.1:9050",
                 },
             ],
             "confirmed": True,
@@ -115,11 +124,31 @@ class FakeSession:
         """Two relays, that hide from each other who comes, or not."""
         one, two = self.state["relays"]
         hidden = [
-            {**one, "sees_address": False, "sees_room": True, "entry_to": [two["address"]]},
-            {**two, "sees_address": False, "sees_room": True, "entry_to": [one["address"]]},
+            {**one, "sees_address": False, "entry_to": [two["address"]], "by": "by the entry"},
+            {**two, "sees_address": False, "entry_to": [one["address"]], "by": "by the entry"},
         ]
-        seen = [{**relay, "sees_address": True, "entry_to": []} for relay in (one, two)]
+        seen = [{**relay, "sees_address": True} for relay in (one, two)]
         self.change(choice={"hidden": hidden, "seen": seen})
+
+    def has_a_reserve(self) -> None:
+        """One relay that carries, and is the way to the second; that one, by it; one in reserve
+        that sees our address at its door, one that we do not connect to, and one that was left."""
+        one, two = self.state["relays"]
+        there = {"up": True, "label": "", "entry_to": [], "by": "directly"}
+        self.change(
+            relays=[
+                {**one, "entry_to": [two["address"]]},
+                {**two, "by": f"by the entry {one['address'].partition('#')[0]}"},
+                {**there, "address": "door.example:443#pin", "use": "reserve",
+                 "sees_address": True, "carries": "door"},
+                {**there, "address": "far.example:443#pin", "use": "reserve", "up": False,
+                 "sees_address": False, "carries": "", "by": ""},
+                {**there, "address": "left.example:443#pin", "use": "left",
+                 "sees_address": True, "carries": "door"},
+                {**there, "address": "gone.example:443#pin", "use": "left", "up": False,
+                 "sees_address": False, "carries": "", "by": ""},
+            ]
+        )  # fmt: skip
 
     def change(self, **fields: Any) -> None:
         self.state.update(fields)
@@ -227,12 +256,14 @@ class FakeSession:
                 self._set(command["member"], hidden=command["do"] == "hide")
             case "microphone" | "camera":
                 self._set(OWN, **{command["do"]: command["on"]})
+            case "draft" if self.drafts_wait is not None:
+                self.drafts_wait.append(command)
             case "draft":
                 refused = "" if isinstance(command["subject"], dict) else "A relay is named twice."
                 changes = [] if refused else ["Who comes must be let in by a vote."]
                 self.publish(
-                    {"event": "draft", "kind": command["kind"], "changes": changes,
-                     "refused": refused}
+                    {"event": "draft", "draft": command["draft"], "kind": command["kind"],
+                     "changes": changes, "refused": refused}
                 )  # fmt: skip
             case "move" | "vote" | "secede" if self.state.get("voting") or self.state.get("calls"):
                 pass  # what comes of it, the tests say

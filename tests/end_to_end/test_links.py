@@ -143,6 +143,55 @@ def test_nothing_is_left_running_after_the_last_room() -> None:
     play(scene)
 
 
+def test_each_purposes_way_is_told_as_it_goes() -> None:
+    async def scene() -> None:
+        went: list[tuple[str, route.Via | None, bool | None]] = []
+        async with (
+            relay_running() as (process, relay),
+            agents(1, on_way=lambda _, *how: went.append(how)) as (one,),
+        ):
+            one.enter(relay)
+            one.enter(relay, handle=2, slot=LaneSlot.PICTURE, purpose="show")
+            await until(lambda: one.open == {1, 2})
+            assert sorted(went) == [
+                ("main", route.DIRECT, True),
+                ("show", route.DIRECT, True),
+            ]
+            one.links.close_room(2)
+            assert went[2:] == [("show", route.DIRECT, None)]
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+            await until(lambda: 1 not in one.open)
+            await until(lambda: 1 in one.open)
+            assert went[3] == ("main", route.DIRECT, False)
+            assert went[-1] == ("main", route.DIRECT, True)
+            assert {purpose for purpose, *_ in went[3:]} == {"main"}
+
+    play(scene)
+
+
+def test_a_link_without_a_way_says_so_and_one_closed_at_once_is_never_asked_for() -> None:
+    async def scene() -> None:
+        asked: list[str] = []
+        went: list[tuple[object, ...]] = []
+
+        def none(relay: RelayAddress, purpose: str) -> route.Via:
+            asked.append(purpose)
+            raise route.RouteError("there is none")
+
+        relay = RelayAddress("192.0.2.1", 4433, bytes(32))
+        async with agents(1, route_for=none, on_way=lambda *how: went.append(how)) as (one,):
+            one.enter(relay)
+            one.enter(relay, handle=2, slot=LaneSlot.PICTURE, purpose="show")
+            one.links.close_room(2)
+            assert went == [(relay, "show", None, None)]
+            await until(lambda: len(went) > 1)
+            assert went[1] == (relay, "main", None, False)
+            assert set(asked) == {"main"}
+
+    play(scene)
+
+
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
 def test_a_relay_that_dies_and_returns_has_the_rooms_again(sign: signal.Signals) -> None:
     async def scene() -> None:

@@ -193,7 +193,13 @@ async def _sides_and_dialogs(here: World, page: Page, session: FakeSession) -> S
     yield "name", page
     await page.keyboard.press("Escape")
     await page.keyboard.press("Escape")
-    session.change(relays=[{**one, "up": False} for one in session.state["relays"]])
+    relays = session.state["relays"]
+    session.has_a_reserve()
+    await button(page, "2 relays connected").first.click()
+    await expect(page.get_by_text("In reserve: nothing that is said")).to_be_visible()
+    yield "connection-reserve", page
+    await page.keyboard.press("Escape")
+    session.change(relays=[{**one, "up": False} for one in relays])
     await expect(page.get_by_text("No relay answers right now.")).to_be_visible()
     yield "relays-away", page
 

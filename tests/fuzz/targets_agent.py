@@ -61,8 +61,11 @@ class Page(Decoder):
             {"do": "again"},
             {"do": "answer", "sdp": "v=0\r\n"},
             {"do": "stats", "members": {"m": {"loss": 0.5, "kbit": 1e3}}, "sent": {"fps": 15}},
-            {"do": "draft", "kind": "amend", "subject": {"admission": "ballot"}},
+            {"do": "draft", "draft": 1, "kind": "amend", "subject": {"admission": "ballot"}},
+            {"do": "draft", "draft": 2, "kind": "relays", "subject": "relay.example:443#x"},
             {"do": "move", "kind": "relays", "subject": "relay.example:443#x"},
+            {"do": "move", "kind": "amend", "subject": {"admission": "ballot", "lineage": True}},
+            {"do": "move", "kind": "admit", "subject": "k"},
             {"do": "join", "name": "Ann", "microphone": True, "camera": False, "hidden": True},
         ]
         return [json.dumps(one).encode() for one in (*more, *COMMANDS)]

@@ -75,12 +75,14 @@ def test_the_page_is_told_what_would_change() -> None:
         name="Ada", charter=CIRCLE, relays=RELAYS[:1], now=1.0, wall_s=WALL_S,
         entropy=entropy_of("drafts"),
     )  # fmt: skip
-    rules = draft_event(meeting, "amend", {"admission": "ballot"})
+    rules = draft_event(meeting, "amend", {"admission": "ballot"}, 7)
     assert rules == {
-        "event": "draft", "kind": "amend", "refused": "",
+        "event": "draft", "draft": 7, "kind": "amend", "refused": "",
         "changes": ["Who comes must be let in by a vote."],
     }  # fmt: skip
-    relays = draft_event(meeting, "relays", " ".join(ADDRESSES[:2]))
+    relays = draft_event(meeting, "relays", " ".join(ADDRESSES[:2]), 8)
     assert relays["changes"][0].startswith("In use: ")
     assert any(sentence.startswith("New: ") for sentence in relays["changes"])
-    assert draft_event(meeting, "relays", "x")["refused"].endswith(".")
+    refused = draft_event(meeting, "relays", "x", 9)
+    assert refused["refused"].endswith(".")
+    assert refused["draft"] == 9

@@ -151,6 +151,31 @@ def test_what_the_machine_asks_for_is_done_in_its_order() -> None:
     staged(act)
 
 
+def test_an_answer_has_the_number_of_its_draft() -> None:
+    def act(stage: Stage) -> None:
+        stage.start()
+        rules = {"kind": "amend", "subject": {"admission": "ballot"}}
+        for number in (4, 3, None, "x"):
+            stage.session.do({"do": "draft", "draft": number, **rules})
+        assert [one["draft"] for one in stage.of("draft")] == [4, 3, 0, 0]
+
+    staged(act)
+
+
+def test_an_entry_that_comes_or_goes_is_shown() -> None:
+    def act(stage: Stage) -> None:
+        stage.start()
+        relay = stage.meeting.relays[0].address
+        stage.session.sees = lambda: {relay: {"sees_address": False, "carries": "door"}}
+        stage.session._snapshot_from = 0.0
+        stage.session.on_link(relay, "watch", True, "")
+        shown = stage.of("snapshot")[-1]["relays"][0]
+        assert shown["use"] == "in use"
+        assert (shown["sees_address"], shown["carries"]) == (False, "door")
+
+    staged(act)
+
+
 def test_a_full_disk_is_a_problem_said_once_and_the_meeting_goes_on() -> None:
     def act(stage: Stage) -> None:
         stage.file.full = True

@@ -16,6 +16,8 @@ from folkmoot.meeting.relay_book import (
     RESERVE_KEPT_S,
     RESERVE_NEXT_S,
     RelayBook,
+    RelayUse,
+    first_uses,
 )
 from folkmoot.wire.address import RelayAddress
 
@@ -50,6 +52,25 @@ def test_of_the_reserve_only_doors_are_open() -> None:
     assert book.carrying == (0, 1)
     assert book.doors == (0, 1, 2, 3)
     assert not book.calls_reserve
+
+
+def test_what_each_relay_carries_of_us() -> None:
+    book = RelayBook(relays(1, 2, 3), relays(*range(4, 10)))
+    assert [one.carries for one in book.uses(True)] == ["room"] * 3 + ["door"] * 3 + [""] * 3
+    assert first_uses(relays(*range(1, 10))) == book.uses(True)
+    assert [one.carries for one in book.uses(False)] == ["door"] * 6 + [""] * 3, "who knocks"
+    watch(book, 0.0, called=True)
+    assert [one.carries for one in book.uses(True)[3:]] == ["room"] * RESERVE_FIRST + [""] * 3
+
+
+def test_a_relay_that_was_left_carries_on_and_keeps_its_door() -> None:
+    book = RelayBook(relays(1, 2))
+    book.follow(relays(1), (), 10.0)
+    assert book.uses(True)[1] == RelayUse(relay(2), "left", "room")
+    watch(book, 10.0 + LEFT_CARRIES_S)
+    assert book.uses(True)[1] == RelayUse(relay(2), "left", "door")
+    watch(book, 10.0 + LEFT_DOOR_S)
+    assert len(book.uses(True)) == 1
 
 
 def test_bare_for_a_while_it_is_opened_and_for_longer_all_of_it() -> None:

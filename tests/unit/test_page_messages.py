@@ -33,7 +33,7 @@ def test_a_field_missing_or_too_many_is_refused(do: str) -> None:
         "members": {}, "sent": {},
         "microphone": True, "camera": True, "hidden": True, "text": "t", "on": True,
         "knock": "k", "member": "m",
-        "kind": "amend", "subject": "s", "motion": "m", "choice": "yes", "with": ["m"],
+        "draft": 7, "kind": "amend", "subject": "s", "motion": "m", "choice": "yes", "with": ["m"],
     }  # fmt: skip
     fields = list(messages.FIELDS[do])
     whole = {"do": do, **{field: examples[field] for field in fields}}
@@ -49,6 +49,53 @@ def test_a_field_missing_or_too_many_is_refused(do: str) -> None:
                 continue
             with pytest.raises(MessageError, match="as it should be"):
                 parse(json.dumps({**whole, field: wrong}))
+
+
+RULES = {"admission": "ballot", "lineage": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        ("remove", ["bbbb0001"], [RULES, "two words", "b" * 129, "é"]),
+        ("raise", ["bbbb0001"], [RULES, "two words", "\u202e"]),
+        ("admit", ["k1"], [RULES, "two words"]),
+        ("amend", [RULES, "circle", 'admission = "open"\n'], [{}, {"a b": "c"}, {"a": 1}, 7]),
+        ("relays", ["a:1#x\nb:2#y", "what anybody wrote, é"], [RULES, {"a": "b"}, "x" * 8_001]),
+    ],
+)
+def test_a_subject_is_judged_by_its_kind(
+    kind: str, right: list[object], wrong: list[object]
+) -> None:
+    drafted = kind in ("amend", "relays")
+    for subject in right:
+        assert isinstance(_parse(do="move", kind=kind, subject=subject), messages.Command)
+        if drafted:
+            _parse(do="draft", draft=1, kind=kind, subject=subject)
+    for subject in wrong:
+        with pytest.raises(MessageError, match="subject is not as it should be"):
+            _parse(do="move", kind=kind, subject=subject)
+        if drafted:
+            with pytest.raises(MessageError, match="subject is not as it should be"):
+                _parse(do="draft", draft=1, kind=kind, subject=subject)
+
+
+def test_a_kind_that_is_none_is_refused_before_its_subject() -> None:
+    with pytest.raises(MessageError, match="kind is not as it should be"):
+        _parse(do="move", subject="m", kind="praise")
+    with pytest.raises(MessageError, match="kind is not as it should be"):
+        _parse(do="draft", draft=1, kind="remove", subject="m")
+
+
+@pytest.mark.parametrize("number", [0, -1, True, 1.0, "1", messages.NUMBER_MAX + 1, None])
+def test_a_draft_has_a_number_that_counts(number: object) -> None:
+    with pytest.raises(MessageError, match="draft is not as it should be"):
+        _parse(do="draft", draft=number, kind="amend", subject=RULES)
+    _parse(do="draft", draft=messages.NUMBER_MAX, kind="amend", subject=RULES)
+
+
+def _parse(**body: object) -> messages.PageMessage:
+    return parse(json.dumps(body))
 
 
 @pytest.mark.parametrize(

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import pytest
 
 from folkmoot.agent import route
-from folkmoot.agent.check import machines
 from folkmoot.agent.path_choice import PathChoice, Wish, choices, decided, preview
 from folkmoot.governance import Relay
 from folkmoot.meeting.paths import Relays
+from folkmoot.meeting.relay_book import RelayUse
 from folkmoot.wire.address import RelayAddress
 
-A, B, C = (
-    Relay(RelayAddress("192.0.2.1", 4000 + number, bytes((number,)) * 32)) for number in (1, 2, 3)
-)
+EIGHT = [
+    Relay(RelayAddress("192.0.2.1", 4000 + number, bytes((number,)) * 32)) for number in range(1, 9)
+]
+A, B, C, D, *_ = EIGHT
+A_NAME = str(A.address)
 PROXY = route.parse_via("socks5://127.0.0.1:9050")
+
+
+def names(*relays: Relay) -> set[str]:
+    return {str(one.address) for one in relays}
 
 
 def way(wish: Wish, relays: Sequence[Relay], to: Relay, *failed: Relay) -> route.Via:
     async def ask() -> route.Via:
-        choice = PathChoice(wish, lambda: [(one, "in use") for one in relays], turn=0)
+        choice = PathChoice(wish, lambda: in_use(*relays), turn=0)
         for one in failed:
-            choice.on_way(to.address, route.through(one.address), False)
+            choice.on_way(to.address, "main", route.through(one.address), False)
         return choice.route_for(to.address, "main")
 
     return asyncio.run(ask())
@@ -54,12 +61,12 @@ def test_directly_is_last_and_only_if_it_is_allowed() -> None:
 
 def test_a_vote_of_others_shows_nobodys_address() -> None:
     async def scene() -> None:
-        relays = [(A, "in use"), (B, "in use")]
+        relays = in_use(A, B)
         choice = PathChoice(Wish(), lambda: relays, turn=0)
         assert choice.route_for(A.address, "main") == route.through(B.address)
-        relays[:] = [(C, "in use"), (A, "left"), (B, "left")]
+        relays[:] = [*in_use(C), RelayUse(A, "left", "room"), RelayUse(B, "left", "room")]
         assert choice.route_for(C.address, "main").entry in (A.address, B.address)
-        relays[:] = [(C, "in use")]
+        relays[:] = in_use(C)
         with pytest.raises(route.RouteError, match="did not allow that it sees you"):
             choice.route_for(C.address, "main")
 
@@ -67,47 +74,158 @@ def test_a_vote_of_others_shows_nobodys_address() -> None:
 
 
 def test_a_person_is_asked_only_where_hiding_has_a_price() -> None:
-    assert choices(Wish(), [A]) is None
-    assert choices(Wish(), [A, B, C]) is None
-    assert choices(Wish(hide=True), [A, B]) is None, "it was said on the command line"
-    assert choices(Wish(PROXY), [A, B]) is None
-    asked = choices(Wish(), [A, B])
+    assert choices(Wish(), [A], 0) is None
+    assert choices(Wish(), [A, B, C], 0) is None
+    assert choices(Wish(hide=True), [A, B], 0) is None, "it was said on the command line"
+    assert choices(Wish(PROXY), [A, B], 0) is None
+    asked = choices(Wish(), [A, B], 0)
     assert asked is not None
     assert [row["sees_address"] for row in asked["hidden"]] == [False, False]
     assert [row["sees_address"] for row in asked["seen"]] == [True, True]
 
 
 def test_each_machine_sees_an_address_or_the_room_in_a_ring() -> None:
-    rows = preview(Wish(), [A, B, C])
+    rows = preview(Wish(), [A, B, C], 0)
     assert [row["sees_address"] for row in rows] == [False, False, False]
-    assert all(row["sees_room"] for row in rows)
-    assert [row["entry_to"] for row in rows] == [[str(B.address)], [str(C.address)],
-                                                 [str(A.address)]]  # fmt: skip
-    direct = preview(Wish(hide=False), [A, B, C])
+    assert all(row["carries"] == "room" for row in rows)
+    # Voice of A by C, of B by A, of C by B; pictures of A by B, of B by C.
+    assert [set(row["entry_to"]) for row in rows] == [names(B), names(A, C), names(A, B)]
+    assert rows[0]["by"] == "by the entry 192.0.2.1:4003 and by the entry 192.0.2.1:4002"
+
+
+def test_who_goes_directly_is_seen_by_each() -> None:
+    direct = preview(Wish(hide=False), [A, B, C], 0)
     assert all(row["sees_address"] and not row["entry_to"] for row in direct)
-    proxied = preview(Wish(PROXY), [A, B, C])
+    assert all(row["by"] == "directly" for row in direct)
+    [alone] = preview(Wish(), [A], 0)
+    assert alone["sees_address"]
+    assert alone["carries"] == "room"
+
+
+def test_behind_a_proxy_nobody_sees_an_address() -> None:
+    proxied = preview(Wish(PROXY), [A, B, C, D], 0)
     assert not any(row["sees_address"] or row["entry_to"] for row in proxied)
+    assert {row["by"] for row in proxied} == {"by socks5://127.0.0.1:9050"}
+    # An entry that was named, and is reached by a proxy, sees that one.
+    named = preview(Wish(route.through(D.address, PROXY)), [A, D], 0)
+    assert not any(row["sees_address"] or row["entry_to"] for row in named)
+    bare = preview(Wish(route.through(D.address)), [A, D], 0)
+    assert A.address in {RelayAddress.parse(one) for one in bare[1]["entry_to"]}
 
 
-def test_what_is_seen_follows_what_happens() -> None:
-    async def scene() -> None:
-        choice = PathChoice(
-            Wish(rather_seen=True), lambda: [(A, "in use"), (B, "in use"), (C, "reserve")], turn=0
-        )
-        choice.on_way(A.address, route.DIRECT, True)
-        seen = choice.seen_by()
-        assert seen[A.address]["sees_address"]
-        assert not seen[B.address]["sees_address"]
-        assert not seen[C.address]["sees_room"]
-
-    asyncio.run(scene())
+def test_the_reserve_reached_directly_sees_address_and_door() -> None:
+    rows = preview(Wish(hide=False), EIGHT, 0)
+    assert [row["use"] for row in rows] == ["in use"] * 3 + ["reserve"] * 5
+    assert [row["carries"] for row in rows] == ["room"] * 3 + ["door"] * 3 + [""] * 2
+    assert [row["sees_address"] for row in rows] == [True] * 6 + [False] * 2
 
 
-def test_check_lists_what_each_machine_sees() -> None:
-    rows = machines(Wish(), [A.address, B.address, C.address])
-    assert [row[1:4] for row in rows] == [("yes", "yes", "no")] * 3
-    assert "it takes you to 192.0.2.1:4002" in rows[0][4]
-    assert "you come by the entry 192.0.2.1:4003" in rows[0][4]
-    assert [row[1:4] for row in machines(Wish(), [A.address])] == [("yes", "yes", "yes")]
-    proxied = machines(Wish(PROXY, hide=False), [A.address, B.address])
-    assert [row[1:4] for row in proxied] == [("no", "yes", "no")] * 2
+def test_a_reserve_that_hides_us_sees_its_door_by_another_way() -> None:
+    rows = preview(Wish(), EIGHT, 0)
+    assert not any(row["sees_address"] for row in rows)
+    assert [bool(row["entry_to"]) for row in rows] == [False] * 3 + [True] * 3 + [False] * 2
+    assert [row["carries"] for row in rows[3:]] == ["door"] * 3 + [""] * 2
+    assert rows[0]["by"] != preview(Wish(), EIGHT, 1)[0]["by"], "entries are drawn by the turn"
+
+
+class Scene:
+    """Links of one meeting, as they come and go."""
+
+    def __init__(self, wish: Wish, *uses: RelayUse) -> None:
+        self.choice = PathChoice(wish, lambda: uses, turn=0)
+
+    def up(self, relay: Relay, purpose: str, by: Relay | None) -> None:
+        via = route.DIRECT if by is None else route.through(by.address)
+        self.choice.on_way(relay.address, purpose, via, True)
+
+    def seen(self, relay: Relay) -> dict[str, Any]:
+        return self.choice.seen_by()[relay.address]
+
+
+def in_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    return lambda: asyncio.run(test())
+
+
+def in_use(*relays: Relay) -> list[RelayUse]:
+    return [RelayUse(one, "in use", "room") for one in relays]
+
+
+DOOR = RelayUse(D, "reserve", "door")
+
+
+@in_a_loop
+async def test_what_is_seen_follows_what_happens() -> None:
+    scene = Scene(Wish(rather_seen=True), *in_use(A, B), RelayUse(C, "reserve", ""))
+    scene.up(A, "main", None)
+    assert scene.seen(A)["sees_address"]
+    assert not scene.seen(B)["sees_address"]
+    assert scene.seen(C)["carries"] == ""
+    assert scene.seen(C)["entry_to"] == [str(B.address)]
+
+
+@in_a_loop
+async def test_each_purpose_has_an_entry_that_sees_our_address() -> None:
+    scene = Scene(Wish(), *in_use(A, B, C), DOOR)
+    scene.up(A, "main", D)
+    scene.up(A, "watch", C)
+    assert A_NAME in scene.seen(D)["entry_to"]
+    assert A_NAME in scene.seen(C)["entry_to"]
+    assert "4004" in scene.seen(A)["by"]
+    assert "4003" in scene.seen(A)["by"]
+    scene.choice.on_way(A.address, "watch", route.through(C.address), None)
+    assert A_NAME not in scene.seen(C)["entry_to"], "nobody is watched any more"
+
+
+@in_a_loop
+async def test_one_direct_link_is_enough_to_be_seen() -> None:
+    scene = Scene(Wish(), *in_use(A, B, C))
+    scene.up(A, "main", C)
+    scene.up(A, "show", None)
+    assert scene.seen(A)["sees_address"]
+
+
+@in_a_loop
+async def test_a_way_that_broke_is_no_longer_now() -> None:
+    scene = Scene(Wish(), *in_use(A, B, C))
+    scene.up(A, "main", None)
+    assert scene.seen(A)["sees_address"]
+    scene.choice.on_way(A.address, "main", route.DIRECT, False)
+    assert not scene.seen(A)["sees_address"]
+    assert scene.seen(A)["by"] == "by the entry 192.0.2.1:4003", "as it will be tried"
+    # One by an entry that fails goes on to the next, which then sees who comes.
+    scene.choice.on_way(A.address, "main", route.through(C.address), False)
+    assert scene.seen(A)["by"] == "by the entry 192.0.2.1:4002"
+    assert A_NAME in scene.seen(B)["entry_to"]
+    assert A_NAME not in scene.seen(C)["entry_to"]
+
+
+@in_a_loop
+async def test_a_way_that_is_being_tried_shows_us_already() -> None:
+    scene = Scene(Wish(), *in_use(A, B, C))
+    via = scene.choice.route_for(A.address, "show")
+    assert via.entry == B.address
+    assert A_NAME in scene.seen(B)["entry_to"]
+
+
+@in_a_loop
+async def test_who_finds_no_entry_in_the_end_may_be_seen() -> None:
+    scene = Scene(Wish(rather_seen=True), *in_use(A, B))
+    scene.choice.on_way(A.address, "main", route.through(B.address), False)
+    assert scene.seen(A)["sees_address"], "the next connection is a direct one"
+
+
+@in_a_loop
+async def test_where_no_way_leads_nothing_is_carried() -> None:
+    scene = Scene(Wish(hide=True), *in_use(A))
+    assert scene.seen(A) == {"sees_address": False, "entry_to": [], "carries": "", "by": ""}
+    with pytest.raises(route.RouteError):
+        scene.choice.route_for(A.address, "main")
+    scene.choice.on_way(A.address, "main", None, False)
+    assert scene.seen(A)["carries"] == ""
+
+
+@in_a_loop
+async def test_a_relay_that_was_left_sees_who_keeps_its_door() -> None:
+    scene = Scene(Wish(hide=False), *in_use(A), RelayUse(B, "left", "door"))
+    assert scene.seen(B)["sees_address"]
+    assert scene.seen(B)["carries"] == "door"

@@ -21,9 +21,12 @@ from rich.text import Text
 
 from folkmoot.agent import pinned, reach, route
 from folkmoot.agent.console import Event, Output, printable
-from folkmoot.agent.path_choice import PathChoice, Wish, preview
+from folkmoot.agent.path_choice import PathChoice, Wish, decided, preview
 from folkmoot.agent.probe import Seen, probe
 from folkmoot.governance import Relay
+from folkmoot.governance.extension import RELAYS_MAX
+from folkmoot.meeting.paths import Relays
+from folkmoot.meeting.relay_book import first_uses
 from folkmoot.wire.address import RelayAddress, encode_pin, format_host_port
 
 State = Literal["good", "note", "warning", "bad"]
@@ -176,7 +179,7 @@ def proxies(via: route.Via) -> Row:
 
 
 def _entries() -> Row:
-    sentence = "Each relay is reached through another, so that none sees your address and the room."
+    sentence = "Each relay is reached through another: none sees your address with a room or door."
     return Row("way", "good", sentence)
 
 
@@ -219,29 +222,33 @@ def sees(via: route.Via) -> list[tuple[str, bool, str]]:
 
 
 Machine = tuple[str, str, str, str, str]
+DRAWN = "By which relays of the reserve you go is drawn by lot in each meeting."
+CARRIES = {"room": "a room", "door": "its door", "": "no"}
 
 
 def machines(wish: Wish, relays: Sequence[RelayAddress]) -> list[Machine]:
-    """Each relay as one row: which it is, whether it sees our address, whether a room of ours,
-    whether it can tell that they belong together, and how so."""
+    """Each relay as one row, once the meeting runs and pictures are shown: which it is, whether it
+    sees our address, what it carries of us, whether it can tell by itself that they belong
+    together, and how so."""
     rows = []
-    for row in preview(wish, [Relay(one) for one in relays]):
+    for row in preview(wish, [Relay(one) for one in relays], turn=0):
         place = str(row["address"]).partition("#")[0]
-        through = " and ".join(one.partition("#")[0] for one in row["entry_to"])
-        if row["sees_address"]:
-            why = "you connect to it directly"
-        elif through and row["sees_room"]:
-            why = f"it takes you to {through}; where it carries the meeting you come by {row['by']}"
-        elif through:
-            why = f"it takes you to {through}, and sees nothing of what is there"
-        elif row["sees_room"]:
-            why = f"you come by {row['by']}"
-        else:
-            why = "you do not use it while the others are there"
+        through = _listed([one.partition("#")[0] for one in row["entry_to"]])
+        why = [f"you come {row['by']}"] if row["by"] else []
+        if row["carries"] == "door":
+            why.insert(0, "in reserve, and only the door is open there")
+        if through:
+            why.append(f"it takes you to {through}, and is not told what is there")
+        if not why:
+            why = ["you do not connect to it while the others are there"]
         sees_us = "yes" if row["sees_address"] or through else "no"
         both = "yes" if row["sees_address"] else "no"
-        rows.append((place, sees_us, "yes" if row["sees_room"] else "no", both, why))
+        rows.append((place, sees_us, CARRIES[row["carries"]], both, "; ".join(why)))
     return rows
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 ROOM_SEES = (
@@ -256,7 +263,8 @@ ROOM_SEES = (
 async def check(relays: Sequence[RelayAddress], wish: Wish, output: Output) -> bool:
     """Looks at everything and says it; whether nothing is bad."""
     rows = list(this_machine())
-    choice = PathChoice(wish, lambda: [(Relay(one), "in use") for one in relays], turn=0)
+    told = [Relay(one) for one in relays]
+    choice = PathChoice(wish, lambda: first_uses(told), turn=0)
     ways = [choice.route_for(relay, "main") for relay in relays]
     rows.append(_entries() if len(set(ways)) > 1 else proxies(ways[0] if ways else wish.via))
     looks = await asyncio.gather(
@@ -271,7 +279,8 @@ async def check(relays: Sequence[RelayAddress], wish: Wish, output: Output) -> b
     bad = sum(row.state == "bad" for row in rows)
     output.event({"event": "done", "bad": bad})
     if not output.as_json:
-        _show(rows, machines(wish, relays), output)
+        of_reserve = len(relays) > RELAYS_MAX and decided(wish, Relays.of(told, (), ()))
+        _show(rows, machines(wish, relays), DRAWN if of_reserve else "", output)
     return bad == 0
 
 
@@ -289,7 +298,7 @@ def _relay_event(relay: RelayAddress, seen: Seen | None, via: route.Via) -> Even
     }
 
 
-def _show(rows: list[Row], seeing: Sequence[Machine], output: Output) -> None:
+def _show(rows: list[Row], seeing: Sequence[Machine], caption: str, output: Output) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for row in rows:
         sign, style = SIGNS[row.state]
@@ -297,9 +306,10 @@ def _show(rows: list[Row], seeing: Sequence[Machine], output: Output) -> None:
     output.say(table)
     if not seeing:
         return
-    machine = _table("Who sees what", "", "your address", "a room", "both together", "how so")
-    for place, address, room, both, why in seeing:
-        machine.add_row(Text(place), address, room, both, Text(why))
+    machine = _table("Who sees what", "", "your address", "carries", "both, by itself", "how so")
+    for place, address, carries, both, why in seeing:
+        machine.add_row(Text(place), address, carries, both, Text(why))
+    machine.caption = caption
     seen = _table("What a relay can see of its rooms", "", "sees it", "how so")
     for what, whether, why in ROOM_SEES:
         seen.add_row(what, Text("yes" if whether else "no"), why)

@@ -64,8 +64,9 @@ def relays_draft(wanted: object, today: MeetingExtension) -> MeetingExtension:
     return changed
 
 
-def draft_event(meeting: Meeting, kind: str, wanted: object) -> dict[str, Any]:
-    """What the page shows while somebody writes: sentences of what changes, or a refusal."""
+def draft_event(meeting: Meeting, kind: str, wanted: object, number: int) -> dict[str, Any]:
+    """What the page shows while somebody writes: sentences of what changes, or a refusal. `number`:
+    by which the page knows which of its drafts this answers."""
     changes: list[str] = []
     refused, today = "", meeting.extension
     try:
@@ -77,4 +78,10 @@ def draft_event(meeting: Meeting, kind: str, wanted: object) -> dict[str, Any]:
             changes = relay_changes(today, relays_draft(wanted, today))
     except DraftError as error:
         refused = str(error)
-    return {"event": "draft", "kind": kind, "changes": changes, "refused": refused}
+    return {
+        "event": "draft",
+        "draft": number,
+        "kind": kind,
+        "changes": changes,
+        "refused": refused,
+    }

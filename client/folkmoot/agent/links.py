@@ -45,7 +45,7 @@ OnCells = Callable[[int, list[bytes]], None]
 OnRoom = Callable[[int, bool, str], None]
 OnLink = Callable[[RelayAddress, str, bool, str], None]
 RouteFor = Callable[[RelayAddress, str], route.Via]
-OnWay = Callable[[RelayAddress, route.Via, bool], None]
+OnWay = Callable[[RelayAddress, str, route.Via | None, bool | None], None]
 
 
 @dataclass(slots=True)
@@ -67,8 +67,9 @@ class Links:
     `on_cells(handle, cells)`; `on_room(handle, open, reason)`; `on_link(relay, purpose, up,
     sentence)`. Sentences are given once, not at every try. `via`: how connections begin.
     `route_for(relay, purpose)`, where given, is asked instead before every connection, so that its
-    answer may change from one to the next; it may raise RouteError. `on_way(relay, via, worked)`
-    hears how each connection by it went: that it is up, or that it failed or broke.
+    answer may change from one to the next; it may raise RouteError. `on_way(relay, purpose, via,
+    worked)` hears how each connection by it went: that it is up (True), that it failed or broke
+    (False; `via` is None where there was no way), or that nobody needs it any more (None).
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Links:
         on_room: OnRoom,
         via: route.Via = route.DIRECT,
         route_for: RouteFor | None = None,
-        on_way: OnWay = lambda relay, via, worked: None,
+        on_way: OnWay = lambda relay, purpose, via, worked: None,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.on_cells = on_cells
@@ -122,6 +123,7 @@ class Links:
         link = self._by_handle.pop(handle, None)
         if link is not None and link.remove(handle):
             self._links.pop((link.relay, link.purpose), None)
+            self.on_way(link.relay, link.purpose, link.via, None)
 
     def send(self, handle: int, cells: Sequence[bytes]) -> None:
         """Queues cells of the lane's size. While the room is not open they are gone: media is of
@@ -159,7 +161,7 @@ class _Link:
         self._wake = asyncio.Event()  # something to send, or a timer that moved
         self._stopping = asyncio.Event()
         self._said: tuple[bool, str] | None = None
-        self._via: route.Via | None = None
+        self.via: route.Via | None = None  # of the present connection, or the last
         self._rejected = 0
         self._first_unheard: float | None = None
         self.task = asyncio.create_task(self._run(), name=f"link {purpose}")
@@ -227,8 +229,7 @@ class _Link:
                 await self._until_stopped(self._connect_and_carry())
             except OSError as error:
                 held = self._machine is not None and now() - began > STEADY_S
-                if self._via is not None:
-                    self._links.on_way(self.relay, self._via, False)
+                self._went(False)
                 self._lost(f"{self._place}: {error or 'the connection broke off'}")
                 delay = BACKOFF_FIRST_S if held else delay
                 if isinstance(error, pinned.WrongPin):
@@ -245,8 +246,10 @@ class _Link:
         await _first_of(work, self._stopping.wait())
 
     async def _connect_and_carry(self) -> None:
-        self._via = None
-        self._via = via = self._links.route_for(self.relay, self.purpose)
+        self.via = None
+        if self._stopping.is_set():  # before this began: its way is no longer asked for
+            return
+        self.via = via = self._links.route_for(self.relay, self.purpose)
         if route.sees_both(via, self.relay):
             raise route.RouteError("it is the entry too, and would see both address and room")
         stream = await route.connect(via, self.relay.host, self.relay.port)
@@ -334,8 +337,7 @@ class _Link:
                 if event.handle in self._rooms:
                     self._links.on_cells(event.handle, event.cells)
             elif isinstance(event, told.Ready):
-                if self._via is not None:
-                    self._links.on_way(self.relay, self._via, True)
+                self._went(True)
                 self._say(True, "")
             elif isinstance(event, told.RoomOpened):
                 self._opened(event.handle)
@@ -347,6 +349,11 @@ class _Link:
                 self._rejected += 1
                 if self._rejected > REJECTED_MAX:
                     raise WebSocketClosed("the relay sends what no relay sends")
+
+    def _went(self, worked: bool) -> None:
+        # What ends by our own wish was said when it was wished, and another may be in its place.
+        if not self._stopping.is_set():
+            self._links.on_way(self.relay, self.purpose, self.via, worked)
 
     def _opened(self, handle: int) -> None:
         room = self._rooms.get(handle)

@@ -4,16 +4,22 @@ it; and which machine sees what of us."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from folkmoot.agent import route
 from folkmoot.governance import Relay
-from folkmoot.meeting.paths import NoPathError, Paths, Relays, hides, survives_one
+from folkmoot.meeting.hearing import PICTURE_RELAYS
+from folkmoot.meeting.paths import PICTURES, NoPathError, Paths, Relays, hides, survives_one
+from folkmoot.meeting.relay_book import RelayUse, first_uses
 from folkmoot.wire.address import RelayAddress
 
-Uses = Callable[[], Iterable[tuple[Relay, str]]]  # relays, each "in use", "reserve" or "left"
+Uses = Callable[[], Iterable[RelayUse]]
+Link = tuple[RelayAddress, str]  # a relay, and the purpose for which it is connected to
+MAIN = "main"  # the purpose that every relay is connected to for; pictures have links of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ def decided(wish: Wish, relays: Relays) -> bool:
 
 
 class PathChoice:
-    """The ways of one meeting's links."""
+    """The ways of one meeting's links. `turn`: any number, by which agents spread over entries."""
 
     def __init__(self, wish: Wish, uses: Uses, turn: int) -> None:
         self._wish = wish
@@ -57,90 +63,130 @@ class PathChoice:
         # Who was hidden stays so, also when the members move to one relay: a vote of others must
         # not show anybody's address.
         self._hidden = False
-        self._now: dict[RelayAddress, route.Via] = {}  # by which each relay is reached
+        # By which way each link that is needed is up, or is being tried; None: by none just now.
+        self._links: dict[Link, route.Via | None] = {}
 
     @property
     def _relays(self) -> Relays:
         uses = list(self._uses())
-        used = [one for one, use in uses if use == "in use"]
+        used = [one.relay for one in uses if one.use == "in use"]
         # One that the meeting left may go on hiding us, like any other.
-        return Relays.of(used, (one for one, use in uses if use != "in use"), ())
+        return Relays.of(used, (one.relay for one in uses if one.use != "in use"), ())
+
+    def _way(self, link: Link, relays: Relays, moment: float) -> route.Via:
+        """By which a connection goes if it begins at this moment; raises NoPathError."""
+        if not (self._hidden or decided(self._wish, relays)):
+            return self._wish.via
+        entry = self._paths.choose(*link, relays, moment)
+        return self._wish.via if entry is None else route.through(entry, self._wish.via)
 
     def route_for(self, relay: RelayAddress, purpose: str) -> route.Via:
         """For the next connection; raises RouteError when there is none that our person wants."""
-        relays, wish = self._relays, self._wish
-        self._hidden = self._hidden or decided(wish, relays)
-        if not self._hidden:
-            return wish.via
-        moment = asyncio.get_running_loop().time()
+        link, relays = (relay, purpose), self._relays
+        self._hidden = self._hidden or decided(self._wish, relays)
+        self._links[link] = None
         try:
-            entry = self._paths.choose(relay, purpose, relays, moment)
+            via = self._way(link, relays, asyncio.get_running_loop().time())
         except NoPathError as error:
             raise route.RouteError(str(error)) from None
-        return wish.via if entry is None else route.through(entry, wish.via)
+        # From now on the first machine of this way sees who comes, whether the link comes up or
+        # not.
+        self._links[link] = via
+        return via
 
-    def on_way(self, relay: RelayAddress, via: route.Via, worked: bool) -> None:
-        """How a connection went."""
-        if worked:
-            self._now[relay] = via
-        if via.entry is None:
+    def on_way(
+        self, relay: RelayAddress, purpose: str, via: route.Via | None, worked: bool | None
+    ) -> None:
+        """How a connection went, as `Links` tells it."""
+        link = relay, purpose
+        if worked is None:
+            self._links.pop(link, None)
+            return
+        self._links[link] = via if worked else None
+        entry = None if via is None else via.entry
+        if entry is None:
             return
         if worked:
-            self._paths.worked(relay, via.entry)
+            self._paths.worked(relay, entry)
         else:
-            self._paths.failed(relay, via.entry, asyncio.get_running_loop().time())
+            self._paths.failed(relay, entry, asyncio.get_running_loop().time())
 
     def seen_by(self) -> dict[RelayAddress, dict[str, Any]]:
-        """What each relay sees of us, as `sight` has it."""
-        relays = self._relays
-        return sight(self._wish, relays, self._now, self._paths)
+        """What each relay sees of us now, as `sight` has it: by the links that are up or are being
+        tried, and for the others by the ways that they will try next."""
+        return self._seen_by(self._links, asyncio.get_running_loop().time())
+
+    def expected(self) -> dict[RelayAddress, dict[str, Any]]:
+        """What each would see before anything fails, once somebody shows a picture, too."""
+        pictures = [one.address for one in self._relays.in_use[:PICTURE_RELAYS]]
+        links = itertools.product(pictures, sorted(PICTURES))
+        return self._seen_by(dict.fromkeys(links), 0.0)
+
+    def _seen_by(
+        self, links: Mapping[Link, route.Via | None], moment: float
+    ) -> dict[RelayAddress, dict[str, Any]]:
+        uses, relays = list(self._uses()), self._relays
+        first = {(one.relay.address, MAIN): None for one in uses if one.carries}
+        ways: dict[Link, route.Via] = {}
+        for link, via in {**first, **links}.items():
+            with contextlib.suppress(NoPathError):
+                ways[link] = self._way(link, relays, moment) if via is None else via
+        return sight(uses, ways)
 
 
 def sight(
-    wish: Wish, relays: Relays, now: dict[RelayAddress, route.Via], paths: Paths
+    uses: Iterable[RelayUse], ways: Mapping[Link, route.Via]
 ) -> dict[RelayAddress, dict[str, Any]]:
-    """By relay: `sees_address` (our address, together with the room), `sees_room`, `entry_to`
-    (relays that we reach through it: it sees our address and not which room), `by` (the way to it,
-    in words). `now`: the ways that are up; others are as planned."""
-    planned = paths.planned(relays) if decided(wish, relays) else {}
-    ways = dict(now)
-    for one in relays.in_use:
-        entry = planned.get(one.address)
-        way = wish.via if entry is None else route.through(entry.address, wish.via)
-        ways.setdefault(one.address, way)
-    used = {one.address for one in relays.in_use}
+    """By relay: `sees_address` (our address, together with a room or a door there), `entry_to`
+    (relays that we reach through it: it sees our address, and is not told which room is meant),
+    `carries` ("room", "door" or "", as in RelayUse; "" where no way leads there), `by` (the ways to
+    it, in words). `ways`: of every link, by relay and purpose."""
     found: dict[RelayAddress, dict[str, Any]] = {}
-    for relay in (*relays.in_use, *relays.outside):
-        way = ways.get(relay.address, wish.via)
+    for use in uses:
+        address = use.relay.address
+        to_it = [via for (relay, _), via in ways.items() if relay == address]
         through = [
-            one for one, other in ways.items() if other.entry == relay.address and one in used
+            relay
+            for (relay, _), via in ways.items()
+            if route.sees_both(via, address) and not (via.outer or route.DIRECT).hides_address
         ]
-        found[relay.address] = {
-            "sees_address": relay.address in used and not way.hides_address,
-            "sees_room": relay.address in used,
-            "entry_to": [str(one) for one in through] if not wish.via.hides_address else [],
-            "by": str(way) if relay.address in used else "",
+        found[address] = {
+            "sees_address": any(not via.hides_address for via in to_it),
+            "entry_to": [str(one) for one in dict.fromkeys(through)],
+            "carries": use.carries if to_it else "",
+            "by": " and ".join(dict.fromkeys(map(_in_words, to_it))),
         }
     return found
 
 
-def preview(wish: Wish, relays: Iterable[Relay]) -> list[dict[str, Any]]:
-    """The relays of a meeting that we are not in yet, and what each would see."""
-    listed = list(relays)
-    seen = sight(wish, Relays.of(listed, (), ()), {}, Paths())
+def _in_words(via: route.Via) -> str:
+    return f"by {via}" if via.hides_address else "directly"
+
+
+def preview(wish: Wish, relays: Iterable[Relay], turn: int) -> list[dict[str, Any]]:
+    """The relays of a meeting that we are not in yet, and what each would see. `turn`: as the
+    PathChoice of that meeting will have it."""
+    uses = first_uses(relays)
+    seen = PathChoice(wish, lambda: uses, turn).expected()
     return [
-        {"address": str(one.address), "label": one.label, "up": False, **seen[one.address]}
-        for one in listed
+        {
+            "address": str(one.relay.address),
+            "label": one.relay.label,
+            "use": one.use,
+            "up": False,
+            **seen[one.relay.address],
+        }
+        for one in uses
     ]
 
 
-def choices(wish: Wish, relays: Iterable[Relay]) -> dict[str, Any] | None:
+def choices(wish: Wish, relays: Iterable[Relay], turn: int) -> dict[str, Any] | None:
     """What each answer would mean, where our person has to choose between being hidden and having
-    no gap; None where there is nothing to choose."""
+    no gap; None where there is nothing to choose. `turn`: as for `preview`."""
     listed = list(relays)
     if not wish.open or wish.hide is not None or not choice_is_theirs(Relays.of(listed, (), ())):
         return None
     return {
-        "hidden": preview(replace(wish, hide=True), listed),
-        "seen": preview(replace(wish, hide=False), listed),
+        "hidden": preview(replace(wish, hide=True), listed, turn),
+        "seen": preview(replace(wish, hide=False), listed, turn),
     }

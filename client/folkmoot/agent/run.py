@@ -75,6 +75,8 @@ class _Run:
     def __init__(self, settings: Settings, output: Output) -> None:
         self._settings = settings
         self._wish = settings.wish
+        # Which entries are used hangs on it, and so does what the page promises before we join.
+        self._turn = int.from_bytes(entropy(2), "big")
         self._output = output
         self._words = Words(output, settings.invite is not None)
         self._session: Session | None = None
@@ -278,8 +280,8 @@ class _Run:
             invite=word,
             name=settings.name,
             charter=settings.charter,
-            relays=preview(settings.wish, relays),
-            choice=choices(settings.wish, relays),
+            relays=preview(settings.wish, relays, self._turn),
+            choice=choices(settings.wish, relays, self._turn),
             opens=settings.invite is None,
             relay_here=self._own_relay is not None,
             note=self._note_left(),
@@ -316,8 +318,7 @@ class _Run:
             seat_file.keep_note(self._page.note.encode())
         session = Session(meeting, seat_file)
         self._session = session
-        turn = int.from_bytes(entropy(2), "big")
-        choice = PathChoice(self._wish, meeting.relay_uses, turn)
+        choice = PathChoice(self._wish, meeting.relay_uses, self._turn)
         session.sees = choice.seen_by
         self._links = Links(
             on_cells=session.on_cells,

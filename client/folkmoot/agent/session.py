@@ -156,9 +156,9 @@ class Session:
         if purpose == "main" and self._relays_up.get(relay) != up:
             self._relays_up[relay] = up
             self._publish({"event": "relay_up" if up else "relay_down", "relay": str(relay)})
-            self._snapshot_due = True
             if up:
                 self._link_sentences.pop(relay, None)
+        self._snapshot_due = True  # by which way any link goes decides who sees our address
         said = self._link_sentences.setdefault(relay, set())
         if sentence and sentence not in said:
             # Said once: each of a relay's links would say it again at every try.
@@ -229,8 +229,10 @@ class Session:
     def do(self, command: Event) -> None:
         """One command of the contract; what cannot be done answers with `refused`."""
         if command.get("do") == "draft":
-            draft = draft_event(self.meeting, str(command.get("kind")), command.get("subject"))
-            self._publish(draft)
+            number, kind = command.get("draft"), str(command.get("kind"))
+            if not isinstance(number, int):
+                number = 0  # of a program, which has no page that waits for it
+            self._publish(draft_event(self.meeting, kind, command.get("subject"), number))
             return
         try:
             perform(self.meeting, command, self.now())

@@ -27,17 +27,21 @@ Sees = Mapping[RelayAddress, Event]
 
 def relays_view(meeting: Meeting, up: Mapping[RelayAddress, bool], sees: Sees) -> list[Event]:
     """Those in use, the reserve, and those that the meeting left a moment ago. `use`: "in use",
-    "reserve", or "left"; `sees`: what each sees of us (`path_choice.sight`)."""
+    "reserve", or "left"; `sees`: what each sees of us (`path_choice.sight`); where nobody knows,
+    as much as it could."""
     return [
         {
-            "address": str(relay.address),
-            "label": relay.label,
-            "use": use,
-            "up": up.get(relay.address, False),
+            "address": str(one.relay.address),
+            "label": one.relay.label,
+            "use": one.use,
+            "up": up.get(one.relay.address, False),
             "sees_address": True,
-            **sees.get(relay.address, {}),
+            "entry_to": [],
+            "carries": one.carries,
+            "by": "",
+            **sees.get(one.relay.address, {}),
         }
-        for relay, use in meeting.relay_uses()
+        for one in meeting.relay_uses()
     ]
 
 

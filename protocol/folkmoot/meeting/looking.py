@@ -14,6 +14,7 @@ from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.names import member_id, safety_code
 from folkmoot.meeting.outside import Outside
+from folkmoot.meeting.relay_book import RelayUse
 from folkmoot.meeting.views import KnockView, MemberView, knocks_of, roster_of
 
 if TYPE_CHECKING:
@@ -67,13 +68,9 @@ class Looking:
         """By number, as `OpenRoom` names them: all that the meeting has or had."""
         return self._context.relays.known
 
-    def relay_uses(self) -> list[tuple[Relay, str]]:
-        """Our relays and what each is for: "in use", "reserve", or "left" a moment ago."""
-        book = self._context.relays
-        uses = [(one, "in use") for one in book.in_use] + [(one, "reserve") for one in book.reserve]
-        current = {*book.in_use, *book.reserve}
-        uses += [(one, "left") for one in book.doors if one not in current]
-        return [(book[number], use) for number, use in uses]
+    def relay_uses(self) -> list[RelayUse]:
+        """Our relays, what each is for, and which rooms of ours are there."""
+        return self._context.relays.uses(self._inside is not None)
 
     @property
     def extension(self) -> MeetingExtension | None:

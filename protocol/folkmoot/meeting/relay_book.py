@@ -12,8 +12,11 @@ of rooms go on to mean the same when the relays change.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from folkmoot.governance import Relay
+from folkmoot.governance.extension import RELAYS_MAX
 from folkmoot.wire.address import RelayAddress
 
 # Known in one meeting's life, so that members who change the relays all the time fill no memory.
@@ -29,6 +32,28 @@ RESERVE_AFTER_S = 0.8
 RESERVE_KEPT_S = 10.0  # once open: whatever called for it may be gone and back in a moment
 RESERVE_FIRST = 3  # of the reserve are asked first; each carries as much as one in use
 RESERVE_NEXT_S = 2.0  # after which, while nothing carries us at all, as many more are
+
+
+@dataclass(frozen=True, slots=True)
+class RelayUse:
+    """What a relay is to a meeting, and which rooms we want open there now: those of the meeting
+    ("room"; the door is open there, too), the door alone ("door"), or none ("")."""
+
+    relay: Relay
+    use: Literal["in use", "reserve", "left"]
+    carries: Literal["room", "door", ""]
+
+
+def first_uses(relays: Iterable[Relay]) -> list[RelayUse]:
+    """Of a meeting that we are not in yet, once we are."""
+    listed = list(relays)
+    used, reserve = listed[:RELAYS_MAX], listed[RELAYS_MAX:]
+    doors = len(listed[:NAMED_MAX]) - len(used)
+    return [
+        *(RelayUse(one, "in use", "room") for one in used),
+        *(RelayUse(one, "reserve", "door") for one in reserve[:doors]),
+        *(RelayUse(one, "reserve", "") for one in reserve[doors:]),
+    ]
 
 
 class RelayNumbers:
@@ -155,6 +180,22 @@ class RelayBook:
         none of the first carries finds nobody on the others unless nobody has those."""
         bare_s = 0.0 if self._bare_since is None else now - self._bare_since - RESERVE_AFTER_S
         return RESERVE_FIRST * (1 + max(0, int(bare_s / RESERVE_NEXT_S)))
+
+    def uses(self, inside: bool) -> list[RelayUse]:
+        """All that are in use, in reserve, or left a moment ago; of somebody who is not inside yet
+        nothing but doors is open."""
+        current = {*self.in_use, *self.reserve}
+        left = [one for one in self.doors if one not in current]
+        return [
+            *(RelayUse(self[one], "in use", self._carries(one, inside)) for one in self.in_use),
+            *(RelayUse(self[one], "reserve", self._carries(one, inside)) for one in self.reserve),
+            *(RelayUse(self[one], "left", self._carries(one, inside)) for one in left),
+        ]
+
+    def _carries(self, number: int, inside: bool) -> Literal["room", "door", ""]:
+        if inside and number in self.carrying:
+            return "room"
+        return "door" if number in self.doors else ""
 
     def beside(self, relays: Iterable[Relay], reserve: Iterable[Relay]) -> RelayBook:
         """The book of another meeting that this agent goes on in."""

@@ -24,7 +24,8 @@ NAME_CHARACTERS_MAX: Final = 64
 MEMBERS_MAX: Final = (
     1_000  # in one digest of statistics, and in a list of those who walk out together
 )
-RELAYS_CHARACTERS_MAX: Final = 8_000  # eleven addresses with the longest names
+WRITTEN_CHARACTERS_MAX: Final = 8_000  # eleven addresses with the longest names, or rules
+NUMBER_MAX: Final = 1_000_000_000  # of drafts, counted up by one loaded page
 FIELDS_MAX: Final = 8  # of a charter
 FIGURES_MAX: Final = 24  # statistics of one member
 SHORT_CHARACTERS_MAX: Final = 128  # ids, tokens, secrets
@@ -127,16 +128,35 @@ def _shorts(value: object) -> bool:
     return isinstance(value, list) and 0 < len(value) <= MEMBERS_MAX and all(map(_short, value))
 
 
-def _subject(value: object) -> bool:
-    """A member or a knock; addresses of relays; or some of a charter's fields."""
+def _number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= NUMBER_MAX
+
+
+def _rules(value: object) -> bool:
+    """Some of a charter's fields, or a text that means a whole one."""
     if isinstance(value, dict):
         return 0 < len(value) <= FIELDS_MAX and all(
             _short(name) and (isinstance(one, bool) or _words(one)) for name, one in value.items()
         )
-    return _text(RELAYS_CHARACTERS_MAX)(value)
+    return _written(value)
 
 
 _words = _text(64)
+_written = _text(WRITTEN_CHARACTERS_MAX)
+
+# What is moved or drafted, by its kind: a member, a knock, rules, or what a person wrote as
+# addresses of relays. What of it means nothing gets a sentence from whoever reads it.
+SUBJECTS: Final[Mapping[str, Check]] = {
+    "remove": _short,
+    "raise": _short,
+    "admit": _short,
+    "amend": _rules,
+    "relays": _written,
+}
+
+
+def _subject(value: object) -> bool:
+    return any(check(value) for check in SUBJECTS.values())
 
 
 def _choice(*choices: str) -> Check:
@@ -189,8 +209,8 @@ FIELDS: Final[Mapping[str, Mapping[str, Check]]] = {
     "hide": {"member": _short},
     "show": {"member": _short},
     "accept_charter": {},
-    "move": {"kind": _choice("remove", "raise", "admit", "amend", "relays"), "subject": _subject},
-    "draft": {"kind": _choice("amend", "relays"), "subject": _subject},
+    "move": {"kind": _choice(*SUBJECTS), "subject": _subject},
+    "draft": {"draft": _number, "kind": _choice("amend", "relays"), "subject": _subject},
     "vote": {"motion": _short, "choice": _choice("yes", "no")},
     "secede": {"with": _shorts},
 }
@@ -256,6 +276,8 @@ def parse(text: str) -> PageMessage:
     for field in fields:
         if field not in body:
             raise MessageError(f"{do} lacks {field}")
+    if "subject" in fields and not SUBJECTS[str(body["kind"])](body["subject"]):
+        raise MessageError(f"{do}: subject is not as it should be")
     return _typed(do, body)
 
 

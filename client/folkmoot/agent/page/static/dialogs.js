@@ -120,7 +120,10 @@ export function settingsDialog(app) {
 /** @param {import("./app.js").App} app */
 export function connectionDialog(app) {
   const { charter, epoch } = app.snapshot ?? {};
-  const relays = (app.snapshot?.relays ?? []).filter((relay) => relay.use !== "left");
+  // One that the meeting left is shown for as long as it still sees something of us.
+  const relays = (app.snapshot?.relays ?? []).filter(
+    (relay) => relay.use !== "left" || relay.carries || relay.entry_to?.length,
+  );
   return new Dialog(
     "Connection and rules",
     [

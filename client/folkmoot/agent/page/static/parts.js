@@ -130,7 +130,7 @@ export function relayList(relays) {
         "li",
         {},
         h("span", {
-          class: `dot ${relay.up ? "good" : relay.up === false ? "bad" : ""}`,
+          class: `dot ${relay.up ? "good" : relay.up === false && !spared(relay) ? "bad" : ""}`,
           "aria-hidden": "true",
         }),
         h(
@@ -140,15 +140,16 @@ export function relayList(relays) {
           relay.label
             ? h("span", { class: "quiet small" }, " ", String(relay.address).split("#")[0].slice(0, 80))
             : null,
-          h(
-            "p",
-            { class: "small" },
-            relaySight(relay),
-          ),
+          h("p", { class: "small" }, relaySight(relay)),
         ),
       ),
     ),
   );
+}
+
+/** Whether nobody wants to be connected to it now. @param {any} relay */
+function spared(relay) {
+  return relay.use !== undefined && relay.use !== "in use" && relay.carries === "";
 }
 
 /** The rules of the meeting, in sentences. @param {any} charter */

@@ -7,6 +7,7 @@ import { Dialog, button, charterList, note } from "./parts.js";
 import { howMany } from "./votes.js";
 
 const DRAFT_AFTER_MS = 250;
+let drafts = 0; // over all dialogs, so that an answer to one that was closed is known as old
 
 const ADMISSION = [
   ["open", "Anybody who has the invite comes in"],
@@ -120,8 +121,10 @@ function propose(app, kind, title, parts, subject) {
     { class: "primary", disabled: true },
   );
   let timer = 0;
+  let newest = 0;
   const show = (event) => {
-    if (event.kind !== kind) return;
+    // A slow answer to what was written before says nothing of what stands there now.
+    if (event.kind !== kind || event.draft !== newest) return;
     const changes = Array.isArray(event.changes) ? event.changes : [];
     go.disabled = Boolean(event.refused) || subject() === null;
     if (event.refused) fill(preview, note("warning", String(event.refused).slice(0, 400)));
@@ -130,9 +133,10 @@ function propose(app, kind, title, parts, subject) {
   const look = () => {
     clearTimeout(timer);
     go.disabled = true;
+    newest = ++drafts;
     const wanted = subject();
     if (wanted === null) fill(preview, h("p", { class: "quiet" }, "Nothing is changed so far."));
-    else timer = setTimeout(() => app.line.send({ do: "draft", kind, subject: wanted }), DRAFT_AFTER_MS);
+    else timer = setTimeout(() => app.line.send({ do: "draft", draft: newest, kind, subject: wanted }), DRAFT_AFTER_MS);
   };
   const form = h("div", { class: "proposal" }, ...parts);
   form.addEventListener("input", look);

@@ -131,39 +131,76 @@ export function deviceProblem(problem, what) {
 }
 
 /**
- * Who will see this person's address, in one sentence.
- * @param {{label?: string, address: string, sees_address?: boolean, entry_to?: string[]}[]} relays
+ * What a relay sees of this person: `sees_address`, the address together with what it carries; `entry_to`, other relays
+ * that are reached through it; `carries`, a room, only the meeting's door, or nothing.
+ * @typedef {{label?: string, address: string, use?: string, sees_address?: boolean, entry_to?: string[], carries?: "room"|"door"|"", by?: string}} Relay
+ */
+
+/**
+ * Who will see this person's address, in a few sentences.
+ * @param {Relay[]} relays
  */
 export function addressSentence(relays) {
   if (!relays.length) return "No relay is known yet, so nobody sees your internet address.";
   const seeing = relays.filter((relay) => relay.sees_address);
-  const entries = relays.filter((relay) => relay.entry_to?.length);
-  if (!seeing.length && entries.length) {
-    return `No relay sees your internet address together with the meeting. ${list(entries.map(relayName))} ${entries.length === 1 ? "sees" : "each see"} your address, and not which meeting you are in: you go through ${entries.length === 1 ? "it" : "them"} to another relay. Relays that work together can find it out, and so can one with somebody in the meeting.`;
+  const entries = relays.filter((relay) => !relay.sees_address && relay.entry_to?.length);
+  const [them, they] = entries.length === 1 ? ["it", "it is"] : ["them", "they are"];
+  const through = list(entries.map(relayName));
+  if (seeing.length) {
+    const [verb, pronoun, not] = seeing.length === 1 ? ["will see", "It", "does not"] : ["will each see", "They", "do not"];
+    const also = entries.length
+      ? ` ${through} also ${entries.length === 1 ? "sees" : "see"} your address, as you go through ${them} to another relay.`
+      : "";
+    return `${list(seeing.map(relayName))} ${verb} your internet address, from which your provider and rough place can be told, and which other addresses meet there. ${pronoun} ${not} learn your name, and cannot hear or read the meeting.${also}`;
   }
-  if (!seeing.length) {
-    return "No relay that carries this meeting will see your internet address. You reach them through a proxy or another relay, which sees your address but not which meeting you are in.";
+  if (entries.length) {
+    return `No relay sees your internet address together with the meeting. ${through} ${entries.length === 1 ? "sees" : "each see"} your address, as you go through ${them} to another relay, and ${they} not told which meeting you are in. Relays that work together can find it out, and so can one with somebody in the meeting.`;
   }
-  const names = list(seeing.map(relayName));
-  const verb = seeing.length === 1 ? "will see" : "will each see";
-  return `${names} ${verb} your internet address, from which your provider and rough place can be told. ${seeing.length === 1 ? "It does" : "They do"} not learn your name, and cannot hear or read the meeting.`;
+  return "No relay that carries this meeting will see your internet address. You reach them through a proxy or another relay, which sees your address but not which meeting you are in.";
 }
 
 /**
  * What one relay sees of this person.
- * @param {{address: string, sees_address?: boolean, sees_room?: boolean, entry_to?: string[], by?: string, use?: string}} relay
+ * @param {Relay} relay
  */
 export function relaySight(relay) {
-  if (relay.sees_address) return "Sees your internet address, and that somebody there is in this meeting.";
-  if (relay.entry_to?.length) {
-    const to = list(relay.entry_to.map((address) => relayName({ address })));
-    const entry = `Sees your internet address, and that you go on to ${to}, not what you do there.`;
-    return relay.sees_room
-      ? `${entry} It carries the meeting, too; there you come by another relay, and it does not see that this is you.`
-      : entry;
+  return [...whatItIs(relay), ...whatItSees(relay)].join(" ");
+}
+
+/** What it is to the meeting, where that is more than to carry it. @param {Relay} relay */
+function whatItIs({ use, carries }) {
+  if (carries === undefined) return [];
+  if (use === "left") {
+    return [`The meeting left this relay${carries === "door" ? ", and keeps a door here for those who come late" : ""}.`];
   }
-  if (relay.sees_room === false) return "In reserve: sees nothing of you while the others are there.";
-  return "Does not see your internet address.";
+  if (carries === "room") return use === "reserve" ? ["From the reserve, and carries the meeting now."] : [];
+  if (use === "reserve") {
+    return [carries ? "In reserve: nothing that is said goes through it, but the meeting's door is open here, too." : "In reserve."];
+  }
+  return carries ? ["You are at the meeting's door here."] : [];
+}
+
+/** @param {Relay} relay */
+function whatItSees({ sees_address: direct, entry_to: entryTo = [], carries }) {
+  const to = list(entryTo.map((address) => relayName({ address })));
+  if (direct) {
+    const with_ =
+      carries === "door" ? "that somebody there waits at this meeting's door" : "that somebody there is in this meeting";
+    const found = [`Sees your internet address, and ${with_}.`];
+    if (to) found.push(`You go through it to ${to}, too.`);
+    return found;
+  }
+  if (to) {
+    const found = [`Sees your internet address, and that you go on to ${to}, not what you do there.`];
+    if (carries === "room") {
+      found.push("It carries the meeting, too: there you come by another way, and it is not told that this is you, though it may guess.");
+    } else if (carries) {
+      found.push("To the door you come by another way, and it is not told that this is you, though it may guess.");
+    }
+    return found;
+  }
+  if (carries === "") return ["You do not connect to it now, so it sees nothing of you."];
+  return ["Does not see your internet address: you come by another relay or a proxy."];
 }
 
 /** @param {{label?: string, address: string}} relay */

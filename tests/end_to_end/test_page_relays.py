@@ -1,0 +1,124 @@
+"""What the page says of relays, and of proposals of others, in a real Chromium."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from end_to_end.page_world import button, run, until, world
+from page_session import FakeSession
+
+pytestmark = pytest.mark.browser
+
+
+async def _relays(page: Page) -> dict[str, str]:
+    """By its name, what is said of each relay in the dialog."""
+    await button(page, "relays connected").first.click()
+    found = {}
+    for row in await page.locator("dialog .relays li").all():
+        found[await row.locator(".relay-name").inner_text()] = await row.locator("p").inner_text()
+    return found
+
+
+def test_each_relay_is_said_to_see_what_it_sees() -> None:
+    async def test() -> None:
+        session = FakeSession(phase="in")
+        async with world(session) as here:
+            page = await here.open()
+            await expect(page.get_by_text("You are the only one here.")).to_be_visible()
+            session.has_a_reserve()
+            said = await _relays(page)
+            assert set(said) == {
+                "Garden co-op",
+                "203.0.113.7:4433",
+                "door.example:443",
+                "far.example:443",
+                "left.example:443",
+            }, "one that was left and sees nothing any more is gone"
+            assert said["Garden co-op"] == (
+                "Sees your internet address, and that somebody there is in this meeting. You go "
+                "through it to 203.0.113.7:4433, too."
+            )
+            assert said["203.0.113.7:4433"].startswith("Does not see your internet address")
+            assert said["door.example:443"] == (
+                "In reserve: nothing that is said goes through it, but the meeting's door is open "
+                "here, too. Sees your internet address, and that somebody there waits at this "
+                "meeting's door."
+            )
+            assert said["far.example:443"].endswith("so it sees nothing of you.")
+            assert "The meeting left this relay" in said["left.example:443"]
+            assert "Sees your internet address" in said["left.example:443"]
+            dialog = page.get_by_role("dialog")
+            words = "Garden co-op, door.example:443 and left.example:443 will each see your"
+            await expect(dialog.get_by_text(words)).to_be_visible()
+
+    run(test)
+
+
+def test_a_relay_that_hides_another_sees_an_address_although_it_carries_only_a_door() -> None:
+    async def test() -> None:
+        session = FakeSession(phase="in")
+        one, two = session.state["relays"]
+        to_one = [one["address"]]
+        session.state["relays"] = [
+            {**one, "sees_address": False},
+            {**two, "sees_address": False, "entry_to": to_one, "use": "reserve", "carries": "door"},
+        ]
+        async with world(session) as here:
+            page = await here.open()
+            await button(page, "Relay connected").first.click()
+            dialog = page.get_by_role("dialog")
+            words = "203.0.113.7:4433 sees your address, as you go through it to another relay"
+            await expect(dialog.get_by_text(words)).to_be_visible()
+            await expect(dialog.get_by_text("To the door you come by another way")).to_be_visible()
+
+    run(test)
+
+
+def _answer(draft: dict[str, Any], changes: list[str]) -> dict[str, Any]:
+    return {"event": "draft", "draft": draft["draft"], "kind": draft["kind"], "changes": changes,
+            "refused": ""}  # fmt: skip
+
+
+def test_a_slow_answer_to_an_older_draft_is_not_shown_for_a_newer_one() -> None:
+    async def test() -> None:
+        session = FakeSession(phase="in", others=3)
+        session.under_votes()
+        drafts: list[dict[str, Any]] = []
+        session.drafts_wait = drafts
+        async with world(session) as here:
+            page = await here.open()
+            await button(page, "relays connected").first.click()
+            await button(page, "Propose other rules…").click()
+            choice = page.get_by_label("Who may come in")
+            go = button(page, "Put it to the vote")
+            await choice.select_option("ballot")
+            await until(lambda: len(drafts) == 1)
+            await choice.select_option("open")
+            await until(lambda: len(drafts) == 2)
+            assert drafts[0]["draft"] < drafts[1]["draft"]
+            session.publish(_answer(drafts[1], ["Anybody comes in."]))
+            await expect(page.get_by_text("Anybody comes in.")).to_be_visible()
+            await expect(go).to_be_enabled()
+            session.publish(_answer(drafts[0], ["A vote lets them in, as it was asked before."]))
+            await choice.select_option("ballot")
+            await expect(go).to_be_disabled()
+            # What was right a moment ago is not what stands there now.
+            session.publish(_answer(drafts[1], ["Anybody comes in."]))
+            await until(lambda: len(drafts) == 3)
+            await expect(go).to_be_disabled()
+            await expect(page.get_by_text("as it was asked before")).to_be_hidden()
+            session.publish(_answer(drafts[2], ["A vote lets them in."]))
+            await expect(page.get_by_text("A vote lets them in.", exact=True)).to_be_visible()
+            await expect(go).to_be_enabled()
+            # Nor is an answer that comes for a dialog that was closed.
+            await page.keyboard.press("Escape")
+            await button(page, "Propose other rules…").click()
+            await choice.select_option("ballot")
+            session.publish(_answer(drafts[2], ["A vote lets them in."]))
+            await until(lambda: len(drafts) == 4)
+            await expect(go).to_be_disabled()
+
+    run(test)
