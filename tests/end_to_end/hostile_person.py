@@ -76,7 +76,7 @@ class Mallory:
         self.do(lambda m, now: m.picture(frame, now))
 
     def want_key_frame(self, seat: bytes) -> None:
-        wanted = KeyFrameWanted(seat, 1).encode()
+        wanted = KeyFrameWanted(seat, 1, nothing_comes=False).encode()
         self.inside.council.state(ItemKind.KEY_FRAME_WANTED, wanted, os.urandom(4))
 
     def switch_on(self) -> None:

@@ -177,7 +177,9 @@ class Insider(_Inside):
         naming = state.authenticator + codec.u16(1) + codec.optional(b"c" * 32) + b"\0"
         every = {
             0: pack([item(ItemKind.HAVE, bytes(21)), b"\1" * 300])[0],
-            1: item(ItemKind.KEY_FRAME_WANTED, KeyFrameWanted(one.seat, 1).encode()),
+            1: item(
+                ItemKind.KEY_FRAME_WANTED, KeyFrameWanted(one.seat, 1, nothing_comes=False).encode()
+            ),
             2: _beacon(one),
             3: naming,
             4: b"\1" + state.authenticator + codec.opaque(b"m" * 90) + codec.opaque(b""),

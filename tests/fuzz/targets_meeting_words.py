@@ -312,7 +312,7 @@ _STATEMENTS: tuple[tuple[Callable[[codec.Reader], object], bytes], ...] = (
     (Handshake.read, Handshake(HASH, b"m" * 100, b"w" * 50).encode()),
     (Content.read, Content(HASH, b"m" * 100).encode()),
     (Chat.read, Chat(b"i" * 8, 5, "Hello").encode()),
-    (KeyFrameWanted.read, KeyFrameWanted(SEAT, 1).encode()),
+    (KeyFrameWanted.read, KeyFrameWanted(SEAT, 1, nothing_comes=False).encode()),
     (Request.read, Request(b"k" * 100, SPONSOR).encode()),
     (read_evidence, READMISSION.encode()),
     (Call.read, Call(SEAT, b"n" * 16, 5, (b"t" * 16,), PRESETS["circle"]).encode()),

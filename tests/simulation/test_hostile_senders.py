@@ -197,7 +197,7 @@ def test_a_flood_of_key_frame_requests_does_not_ruin_one_member_s_picture() -> N
     scene = Scene()
     scene.world.do(scene.ann, lambda m: m.show(MediaKind.CAMERA, True, scene.world.now))
     scene.world.run(1)
-    wanted = KeyFrameWanted(scene.ann.meeting.seat, 1).encode()
+    wanted = KeyFrameWanted(scene.ann.meeting.seat, 1, nothing_comes=True).encode()
     before = len(scene.ann.of(events.KeyFrameNeeded))
     scene.every(
         0.05,

@@ -54,7 +54,7 @@ VALUES: list[Any] = [
     Handshake(AUTH, bytes(60_000), bytes(5_492)),  # with 5 bytes before it 65,535
     Content(AUTH, b"message"),
     Chat(b"12345678", 5, "two\nlines, é"),
-    KeyFrameWanted(SEAT, 2),
+    KeyFrameWanted(SEAT, 2, nothing_comes=True),
     Request(b"key package", None),
     Request(b"key package", SPONSOR),
 ]

@@ -18,6 +18,11 @@ def beacon_period(members: int) -> float:
     )
 
 
+# Without a council cell of ours that came back for so long a line hangs. Less than the 3 s in which
+# others become absent; more than a slow line and a busy relay take.
+ECHO_S = 2.0
+
+
 class BeaconMaker:
     """Makes this member's beacons."""
 
@@ -27,11 +32,11 @@ class BeaconMaker:
         self._context = context
         self.last_ms = after_ms
         self._due_at = now
-        self._echoes: dict[int, bool] = {}
+        self._echoes: dict[int, float] = {}
 
-    def heard_echo(self, relay: int) -> None:
+    def heard_echo(self, relay: int, now: float) -> None:
         """A council cell of ours came back from this relay."""
-        self._echoes[relay] = True
+        self._echoes[relay] = now
 
     def soon(self, now: float) -> None:
         """Something that the beacon says changed."""
@@ -56,9 +61,8 @@ class BeaconMaker:
         # To name the reserve is to ask others to come there.
         numbers = (*book.in_use, *(book.reserve if book.calls_reserve else ()))[:RECEIPTS_MAX]
         receipts = tuple(
-            Receipt(book.pin(number)[:8], self._echoes.get(number, False), ()) for number in numbers
+            Receipt(book.pin(number)[:8], self._echoed(number, now), ()) for number in numbers
         )
-        self._echoes.clear()
         beacon = Beacon(
             seat=self._context.seat,
             at_ms=self.last_ms,
@@ -72,3 +76,7 @@ class BeaconMaker:
         return sign_statement(
             self._context.key, Sign.BEACON, self._context.group_id, beacon.encode()
         )
+
+    def _echoed(self, relay: int, now: float) -> bool:
+        at = self._echoes.get(relay)
+        return at is not None and now - at < ECHO_S

@@ -220,7 +220,7 @@ class Hearing(ABC):
             for cell in cells:
                 if self.signalling.is_own(cell):
                     self.ways.heard_echo(wanted.relay, now)
-                    self.beacons.heard_echo(wanted.relay)
+                    self.beacons.heard_echo(wanted.relay, now)
                 elif (plaintext := self.signalling.open(cell, now)) is not None:
                     for kind, body in self.council.receive(plaintext, now):
                         self._hear(kind, body, now)
@@ -246,7 +246,8 @@ class Hearing(ABC):
             except DecodeError:
                 return
             if wanted.seat == self.context.seat and wanted.stream in (1, 2):
-                self.media.key_frame_wanted(MediaKind(wanted.stream), now)
+                kind_of = MediaKind(wanted.stream)
+                self.media.key_frame_wanted(kind_of, wanted.nothing_comes, now)
 
     def _hear_beacon(self, body: bytes, now: float) -> None:
         beacon = self.presence.receive(body, self.epochs.states(), now)

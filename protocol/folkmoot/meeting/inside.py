@@ -366,8 +366,12 @@ class Inside(Deciding):
         self.media.send_due(sealing, self.roots(), now)
         self.media.handle_timer(now)
         for seat, kind in self.media.key_frames_to_ask(now):
-            wanted = KeyFrameWanted(seat, LANES[kind].stream)
-            self.council.state(ItemKind.KEY_FRAME_WANTED, wanted.encode(), wanted.encode())
+            member = self.presence.members.get(seat)
+            if member is not None and member.here(now):  # else nobody is there who could answer
+                nothing = self.media.nothing_comes(seat, kind, now)
+                wanted = KeyFrameWanted(seat, LANES[kind].stream, nothing)
+                about = KeyFrameWanted(seat, LANES[kind].stream, False).encode()
+                self.council.state(ItemKind.KEY_FRAME_WANTED, wanted.encode(), about)
         self.entrance.handle_timer(now)
 
     def _look_after_group(self, now: float) -> None:

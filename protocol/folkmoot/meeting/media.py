@@ -40,7 +40,13 @@ KEY_FRAME_EVERY_S = 0.5  # of one picture of ours, however many ask
 KEY_FRAMES_PER_S = 1 / 1.5
 KEY_FRAMES_BURST = 8.0
 ASK_KEY_EVERY_S = 0.7
+# Pictures have cells all the time while they are on: none for so long is no bad line.
+NOTHING_S = 1.0
 SPARE_S = 5.0  # for which pictures go through a second relay, too, when somebody misses some
+# The same when nothing comes: a relay that keeps pictures from somebody goes on with it, and each
+# time that we go back to it alone costs a gap. Doubled each time that it does.
+TAKE_OVER_S = 30.0
+TAKE_OVER_S_MAX = 480.0
 EPOCHS_MAX = 24  # whose keys are held: those that are heard, and those just forgotten
 
 
@@ -64,6 +70,16 @@ class _Picture:
     key_frames: Bucket
     key_asked_at: float = -KEY_FRAME_EVERY_S
     spare_until: float = 0.0
+    take_over_s: float = TAKE_OVER_S
+
+    def needs_spare(self, nothing_comes: bool, now: float) -> None:
+        """Somebody misses some of it, or all."""
+        if not nothing_comes:
+            self.spare_until = max(self.spare_until, now + SPARE_S)
+        elif now >= self.spare_until - SPARE_S:
+            # (Asked again while the spare is on is no word against the first relay alone.)
+            self.spare_until = now + self.take_over_s
+            self.take_over_s = min(2 * self.take_over_s, TAKE_OVER_S_MAX)
 
 
 class MediaPlane:
@@ -82,6 +98,7 @@ class MediaPlane:
         self._voices: dict[bytes, VoiceReceiver] = {}
         self._watched: dict[tuple[bytes, MediaKind], PictureReceiver] = {}
         self._asked_at: dict[tuple[bytes, MediaKind], float] = {}
+        self._came_at: dict[tuple[bytes, MediaKind], float] = {}  # a cell of it, or since we watch
         self._decoder_wants: set[tuple[bytes, MediaKind]] = set()
         self._picture_numbers: dict[MediaKind, int] = {}
         self._hearing: dict[tuple[bytes, str], tuple[int, int]] = {}
@@ -110,7 +127,7 @@ class MediaPlane:
         for seat in [one for one in self._voices if one not in staying]:
             del self._voices[seat]
         for watched in [one for one in self._watched if one[0] not in staying]:
-            del self._watched[watched]
+            self._unwatch(watched)
 
     def _keys(self, held: _EpochMedia, relay: int) -> MediaKeys:
         keys = held.keys.get(relay)
@@ -170,11 +187,16 @@ class MediaPlane:
             return False
         if on:
             self._watched[seat, kind] = PictureReceiver(LANES[kind])
+            self._came_at[seat, kind] = now
         else:
-            del self._watched[seat, kind]
+            self._unwatch((seat, kind))
             self.screen.begins(seat, kind)
-            self._asked_at.pop((seat, kind), None)
         return True
+
+    def _unwatch(self, watched: tuple[bytes, MediaKind]) -> None:
+        del self._watched[watched]
+        del self._came_at[watched]
+        self._asked_at.pop(watched, None)
 
     def watched(self) -> Iterable[tuple[bytes, MediaKind]]:
         """Whose pictures we receive."""
@@ -185,11 +207,16 @@ class MediaPlane:
         due = []
         for watched, receiver in self._watched.items():
             wants = receiver.wants_key or watched in self._decoder_wants
+            wants = wants or self.nothing_comes(*watched, now)
             if wants and now - self._asked_at.get(watched, -ASK_KEY_EVERY_S) >= ASK_KEY_EVERY_S:
                 self._asked_at[watched] = now
                 due.append(watched)
         self._decoder_wants.clear()
         return due
+
+    def nothing_comes(self, seat: bytes, kind: MediaKind, now: float) -> bool:
+        """Whether not even a cell of this picture, which we watch, came for a while."""
+        return now - self._came_at[seat, kind] >= NOTHING_S
 
     def want_key(self, seat: bytes) -> None:
         """Whoever shows this member's pictures cannot decode them."""
@@ -204,13 +231,14 @@ class MediaPlane:
                 # We dropped one ourselves: nothing goes out before the next, whoever else asks.
                 self._ask_for_key(picture, frame.kind, now)
 
-    def key_frame_wanted(self, kind: MediaKind, now: float) -> None:
+    def key_frame_wanted(self, kind: MediaKind, nothing_comes: bool, now: float) -> None:
         """Somebody says that it misses a frame of ours: perhaps not by a lossy line, but since the
         relay keeps it back."""
         picture = self._pictures.get(kind)
-        if picture is not None:
-            picture.spare_until = now + SPARE_S
-        if picture is not None and picture.key_frames.level(now) >= 1:
+        if picture is None:
+            return
+        picture.needs_spare(nothing_comes, now)
+        if picture.key_frames.level(now) >= 1:
             self._ask_for_key(picture, kind, now)
 
     def _ask_for_key(self, picture: _Picture, kind: MediaKind, now: float) -> None:
@@ -346,6 +374,7 @@ class MediaPlane:
         watched = self._watched.get((seat, kind))
         if watched is None:
             return
+        self._came_at[seat, kind] = now
         gaps, nonsense, verified = watched.gaps, watched.nonsense, watched.verified
         self._deliver(seat, watched.receive(opened, key, author, now), now)
         if watched.gaps > gaps:

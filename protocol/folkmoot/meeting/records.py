@@ -236,18 +236,20 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class KeyFrameWanted:
-    """Somebody misses a frame of the picture `stream` (1 camera, 2 screen) of the member in
-    `seat`."""
+    """Somebody misses a frame of the picture `stream` (1 camera, 2 screen) of the member in `seat`;
+    `nothing_comes`: not even one of its cells came for a while, so that a line that loses some is
+    not what is wrong."""
 
     seat: bytes
     stream: int
+    nothing_comes: bool
 
     def encode(self) -> bytes:
-        return self.seat + codec.u8(self.stream)
+        return self.seat + codec.u8(self.stream) + codec.u8(self.nothing_comes)
 
     @classmethod
     def read(cls, reader: codec.Reader) -> KeyFrameWanted:
-        return cls(reader.take(SEAT_BYTES), reader.u8())
+        return cls(reader.take(SEAT_BYTES), reader.u8(), reader.boolean())
 
 
 def item(kind: ItemKind, body: bytes) -> bytes:

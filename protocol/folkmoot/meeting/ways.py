@@ -12,14 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from folkmoot.meeting.beacons import beacon_period
+from folkmoot.meeting.beacons import ECHO_S, beacon_period
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.presence import Member
 from folkmoot.meeting.rooms import COUNCIL
 
-# Without an echo of ours for so long a line hangs. Less than the 3 s in which others become
-# absent; more than a slow line and a busy relay take.
-ECHO_S = 2.0
 SILENT_PERIODS = 2.5  # of beacons, before somebody is looked for
 SEARCH_S = 10.0  # and for how long: an agent that was killed is nowhere to be found
 KNOCKED_S = 2.5  # knocks are repeated each second
