@@ -20,8 +20,8 @@ from folkmoot.meeting import epochs as epochs_module
 from folkmoot.meeting import events
 from folkmoot.meeting.chat import MESSAGES_BURST, MESSAGES_PER_S
 from folkmoot.meeting.hearing import REFUSALS_BURST, REFUSALS_PER_S, WATCH_AGAIN_S
-from folkmoot.meeting.media import KEY_FRAMES_BURST, KEY_FRAMES_PER_S
 from folkmoot.meeting.orphans import ORPHANS_BYTES_MAX, ORPHANS_MAX
+from folkmoot.meeting.own_picture import KEY_FRAMES_BURST, KEY_FRAMES_PER_S
 from folkmoot.meeting.records import (
     Handshake,
     ItemKind,

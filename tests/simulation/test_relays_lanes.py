@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from folkmoot.cells.frames import MediaKind
-from folkmoot.meeting import events, media
+from folkmoot.meeting import events, media, own_picture
 from folkmoot.meeting.records import ItemKind
 from folkmoot.wire.lanes import LANE_RULES, LaneSlot
 from simulation.meeting_world import Member, World, agreed
@@ -82,7 +82,7 @@ def copies(showing: Showing) -> int:
     """Through how many relays Ann's picture goes now."""
     inside = showing.ann.meeting._inside
     assert inside is not None
-    return 1 + (showing.world.now < inside.media._pictures[MediaKind.CAMERA].spare_until)
+    return 1 + int(showing.world.now < inside.media._pictures[MediaKind.CAMERA].spare_until)
 
 
 def test_a_relay_that_keeps_pictures_from_somebody_is_passed_by_for_a_while() -> None:
@@ -135,11 +135,11 @@ def _never_silent(patches: pytest.MonkeyPatch) -> None:
 
 
 def _spare_for_a_moment(patches: pytest.MonkeyPatch) -> None:
-    patches.setattr(media, "TAKE_OVER_S_MAX", media.SPARE_S)
+    patches.setattr(own_picture, "TAKE_OVER_S_MAX", own_picture.SPARE_S)
     patches.setattr(
-        media._Picture,
+        own_picture.OwnPicture,
         "needs_spare",
-        lambda self, nothing, now: setattr(self, "spare_until", now + media.SPARE_S),
+        lambda self, nothing, now: setattr(self, "spare_until", now + own_picture.SPARE_S),
     )
 
 

@@ -13,8 +13,21 @@ from unit.meeting_parts import GROUP, RELAYS, WALL_S, People
 NOW = 100.0
 
 
+class Heard:
+    """Our voice comes back from everywhere, and we miss one at the second relay."""
+
+    def echoes(self, relay: int, now: float) -> bool:
+        return relay != 2
+
+    def missed(self, relay: int, now: float) -> tuple[bytes, ...]:
+        return (b"bob!",) if relay == 1 else ()
+
+
+WATCH = Heard()
+
+
 def make(maker: BeaconMaker, people: People, now: float) -> Beacon:
-    signed = maker.make(people["ada"].state, "Ada", Showing.SCREEN, b"digest", now)
+    signed = maker.make(people["ada"].state, "Ada", Showing.SCREEN, b"digest", WATCH, now)
     assert signed.verified(people["ada"].key.public_key(), Sign.BEACON, GROUP)
     return codec.decode(Beacon.read, signed.content)
 
@@ -67,3 +80,14 @@ def test_an_echo_is_word_of_its_relay_while_it_is_fresh() -> None:
     assert [one.relay for one in said[0]] == [one.address.pin[:8] for one in RELAYS]
     echoes = [[one.echo for one in receipts] for receipts in said]
     assert echoes == [[False, True], [False, True], [False, False]]
+    assert [[one.missed for one in receipts] for receipts in said] == [[(), (b"bob!",)]] * 3
+
+
+def test_it_is_said_twice_as_often_while_somebody_is_missed() -> None:
+    maker = BeaconMaker(People("ada").context("ada", NOW), 0, NOW)
+    assert maker.due(12, NOW)
+    maker.hurry(12, NOW + 0.1)
+    assert maker.next_timer() == NOW + 0.5
+    maker.hurry(12, NOW + 0.7)
+    assert maker.due(12, NOW + 0.7)
+    assert maker.next_timer() == NOW + 1.7

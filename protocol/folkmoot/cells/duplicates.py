@@ -32,6 +32,12 @@ class DuplicateFilter:
         behind = window[0] - counter
         return behind < WINDOW_CELLS and not window[1] >> behind & 1
 
+    def accepted(self, epoch: int, leaf: int, counter: int) -> bool:
+        """Whether this cell was accepted before, and not so long ago that the window is past it."""
+        window = self._windows.get((epoch, leaf))
+        behind = -1 if window is None else window[0] - counter
+        return window is not None and 0 <= behind < WINDOW_CELLS and bool(window[1] >> behind & 1)
+
     def accept(self, epoch: int, leaf: int, counter: int) -> bool:
         """Notes a *verified* cell; False if it was not fresh after all (two copies were opened
         before either was verified)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.records import RECEIPTS_MAX, Beacon, Receipt, Showing, Signed, sign_statement
@@ -23,6 +25,13 @@ def beacon_period(members: int) -> float:
 ECHO_S = 2.0
 
 
+class Watch(Protocol):
+    """What is known of relays, by number, for the receipts."""
+
+    def echoes(self, relay: int, now: float) -> bool: ...
+    def missed(self, relay: int, now: float) -> tuple[bytes, ...]: ...
+
+
 class BeaconMaker:
     """Makes this member's beacons."""
 
@@ -31,7 +40,7 @@ class BeaconMaker:
         sent."""
         self._context = context
         self.last_ms = after_ms
-        self._due_at = now
+        self._due_at = self._said_at = now
         self._echoes: dict[int, float] = {}
 
     def heard_echo(self, relay: int, now: float) -> None:
@@ -42,6 +51,11 @@ class BeaconMaker:
         """Something that the beacon says changed."""
         self._due_at = min(self._due_at, now)
 
+    def hurry(self, members: int, now: float) -> None:
+        """Others need to know whom we hear: twice as often, for as long as this is said."""
+        sooner = self._said_at + beacon_period(members) / 2
+        self._due_at = min(self._due_at, max(now, sooner))
+
     def next_timer(self) -> float:
         return self._due_at
 
@@ -50,10 +64,17 @@ class BeaconMaker:
         if now < self._due_at:
             return False
         self._due_at = now + beacon_period(members)
+        self._said_at = now
         return True
 
     def make(
-        self, state: EpochState, name: str, showing: Showing, digest: bytes, now: float
+        self,
+        state: EpochState,
+        name: str,
+        showing: Showing,
+        digest: bytes,
+        watch: Watch,
+        now: float,
     ) -> Signed:
         """The beacon of now."""
         self.last_ms = max(self.last_ms + 1, self._context.wall_ms(now))
@@ -61,7 +82,13 @@ class BeaconMaker:
         # To name the reserve is to ask others to come there.
         numbers = (*book.in_use, *(book.reserve if book.calls_reserve else ()))[:RECEIPTS_MAX]
         receipts = tuple(
-            Receipt(book.pin(number)[:8], self._echoed(number, now), ()) for number in numbers
+            Receipt(
+                book.pin(number)[:8],
+                # Of both, as a relay can tell the council's room from that of voice.
+                self._echoed(number, now) and watch.echoes(number, now),
+                watch.missed(number, now),
+            )
+            for number in numbers
         )
         beacon = Beacon(
             seat=self._context.seat,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from folkmoot.cells.frames import EncodedFrame, MediaKind
 from folkmoot.governance.charter import Charter
 from folkmoot.governance.motion import Motion
+from folkmoot.meeting.noticing import NoticeKind
+from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.lanes import Direction, LaneSlot
 
 # What the driver must do, in this order.
@@ -214,6 +216,16 @@ class WalkedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """What this relay does to the member in `seat` (to us: when it lets nothing reach us), by the
+    counts of several members; told again every half minute while it goes on."""
+
+    kind: NoticeKind
+    relay: RelayAddress
+    seat: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """Something was not done. `what`: admission, commit, chat and so on; `why`: a sentence; `seat`:
     whose it was, if that is known and not ours."""
@@ -272,6 +284,7 @@ Event = (
     | CallAnswered
     | CallOver
     | WalkedOut
+    | Noticed
     | Refused
     | CharterDiffers
     | Left

@@ -40,6 +40,7 @@ from folkmoot.meeting.records import (
     Showing,
     Signed,
 )
+from folkmoot.meeting.relay_watch import RelayWatch
 from folkmoot.meeting.rooms import COUNCIL, DOOR, VOICE, Lane, Wanted
 from folkmoot.meeting.secession import Secession, WalkedOut
 from folkmoot.meeting.signalling import Signalling
@@ -93,7 +94,8 @@ class Hearing(ABC):
         self.chat = ChatBook(context.seat)
         self._council_pacer = Pacer(1 / self._pace(LaneSlot.COUNCIL), now)
         voice, pictures = self._pace(LaneSlot.VOICE), self._pace(LaneSlot.PICTURE)
-        self.media = MediaPlane(context, voice, pictures, now)
+        self.relay_watch = RelayWatch(context, now)
+        self.media = MediaPlane(context, voice, pictures, now, self.relay_watch.heard_copy)
         self.motions = Motions(context.group_id, context.seat, context.tell)
         self.laggards = Laggards()
         self.entrance = Entrance(
@@ -142,6 +144,7 @@ class Hearing(ABC):
         self.listen_anew()
         self._council_pacer.set_period(1 / self._pace(LaneSlot.COUNCIL), now)
         self.media.set_pace(self._pace(LaneSlot.VOICE), self._pace(LaneSlot.PICTURE), now)
+        self.relay_watch.settled(state, self._pace(LaneSlot.VOICE), now)
         self.beacons.soon(now)
 
     def listen_anew(self) -> None:
@@ -253,6 +256,7 @@ class Hearing(ABC):
         beacon = self.presence.receive(body, self.epochs.states(), now)
         if beacon is None:
             return
+        self.relay_watch.hear(beacon, now)
         wall_s = self.context.wall_s(now)
         self.council.receive_digest(beacon.digest, now, wall_s)
         self.epochs.hear(beacon.seat, beacon.epoch, beacon.authenticator, now)

@@ -14,14 +14,12 @@ from folkmoot.cells.picture_format import LANES
 from folkmoot.cells.playable import Fault
 from folkmoot.cells.reliable import decode_record
 from folkmoot.governance.charter import Admission
-from folkmoot.governance.evidence import ADMISSION_S, make_farewell, make_sponsor
+from folkmoot.governance.evidence import ADMISSION_S, make_sponsor
 from folkmoot.meeting.context import UsageError
-from folkmoot.meeting.deciding import Deciding
+from folkmoot.meeting.departing import Departing
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import (
-    LEFT_WELL,
     EpochChanged,
-    Left,
     MemberIn,
     MemberOut,
     Refused,
@@ -50,19 +48,13 @@ CHECK_EVERY_S = 0.5
 # many times as often, and who is present, what is pending and which round it is do not change with
 # every cell.
 GROUP_EVERY_S = 0.1
-FAREWELL_WAIT_S = 4.0  # for somebody to commit our farewell; then we go all the same
-FAREWELL_EVERY_S = 0.5
 STEPS_MAX = 64  # done in one go
 
 
-class Inside(Deciding):
+class Inside(Departing):
     """What a member does while it is in the meeting."""
 
-    # Until when we wait for somebody to commit our farewell.
-    departure_deadline: float | None = None
-    _farewell_at: float = 0.0
     _last_lock: bytes = b""  # our naming in the current epoch, once locked
-    _farewell_taken: bool = False  # a commit with it was offered
     _group_at: float = 0.0  # when the epochs are looked after at the latest
 
     # -- acting
@@ -306,45 +298,6 @@ class Inside(Deciding):
         self.epochs.wanted(now)
         self.act(now)
 
-    def leave(self, now: float) -> None:
-        """Says farewell; when we are alone there is nobody to say it to."""
-        if self.departure_deadline is not None:
-            return
-        self.context.save(b"")
-        if len(self.epochs.current.roster) == 1:
-            self.context.tell(Left(LEFT_WELL))
-            return
-        if not self.online:
-            self.context.tell(Left("You left the meeting; no relay was there to tell the others."))
-            return
-        self._say_farewell(now)
-        self.departure_deadline = now + FAREWELL_WAIT_S
-
-    def _say_farewell(self, now: float) -> None:
-        entry = self.epochs.current.entry_of(self.context.seat)
-        assert entry is not None
-        farewell = make_farewell(
-            self.context.key, self.context.group_id, self.context.seat, entry.leaf_hash
-        )
-        self.publish(RecordKind.FAREWELL, farewell.encode(), now)
-        self._farewell_at = now
-        # Our own answer is not waited for either: what the others settle is settled.
-        self.epochs.goodbye(self.context.seat, now)
-
-    def _depart(self, now: float) -> None:
-        """Says farewell again until the others settled a commit with it: we shall not be here to
-        repeat it. A commit that was only offered may lose to another."""
-        assert self.departure_deadline is not None
-        if self._farewell_taken and self.epochs.others_moved:
-            self.departure_deadline = None
-            self.context.tell(Left(LEFT_WELL))
-        elif now >= self.departure_deadline:
-            self.departure_deadline = None
-            self.context.tell(Left("You left the meeting; nobody confirmed it."))
-        elif now >= self._farewell_at + FAREWELL_EVERY_S:
-            self._farewell_at = now
-            self.council.repeat(RecordKind.FAREWELL)
-
     # -- time
 
     def handle_timer(self, now: float) -> None:
@@ -358,6 +311,9 @@ class Inside(Deciding):
             self._check_at = now + CHECK_EVERY_S
             if self.presence.changed(now):
                 self.context.tell(RosterChanged())
+        self.relay_watch.look(now)
+        if self.relay_watch.contested:
+            self.beacons.hurry(len(self.epochs.current.roster), now)
         if self.beacons.due(len(self.epochs.current.roster), now):
             self._say_beacon(now)
         for _ in range(self._council_pacer.due(now)):
@@ -401,7 +357,8 @@ class Inside(Deciding):
 
     def _say_beacon(self, now: float) -> None:
         digest = self.council.digest(self.context.wall_s(now))
-        signed = self.beacons.make(self.epochs.current, self.name, self.showing(), digest, now)
+        state, watch = self.epochs.current, self.relay_watch
+        signed = self.beacons.make(state, self.name, self.showing(), digest, watch, now)
         self.council.state(ItemKind.BEACON, signed.encode())
 
     def beacon_soon(self, now: float) -> None:

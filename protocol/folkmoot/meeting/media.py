@@ -9,7 +9,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -27,6 +27,7 @@ from folkmoot.cells.voice import VoicePacker, VoiceReceiver, decode_cell, is_sig
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import FrameReceived, KeyFrameNeeded, LeftOut, PictureGap
+from folkmoot.meeting.own_picture import KEY_FRAMES_BURST, KEY_FRAMES_PER_S, OwnPicture
 from folkmoot.meeting.rooms import VOICE, Lane
 from folkmoot.meeting.screen import Screen
 from folkmoot.wire.codec import DecodeError
@@ -34,19 +35,9 @@ from folkmoot.wire.labels import load_public_key
 from folkmoot.wire.lanes import LaneSlot
 from folkmoot.wire.limits import Bucket
 
-KEY_FRAME_EVERY_S = 0.5  # of one picture of ours, however many ask
-# Anybody may ask, and a key frame costs what ten others do. Whom somebody asks all the time makes
-# one in a second and a half, and still has a picture; whose frames get lost has the burst.
-KEY_FRAMES_PER_S = 1 / 1.5
-KEY_FRAMES_BURST = 8.0
 ASK_KEY_EVERY_S = 0.7
 # Pictures have cells all the time while they are on: none for so long is no bad line.
 NOTHING_S = 1.0
-SPARE_S = 5.0  # for which pictures go through a second relay, too, when somebody misses some
-# The same when nothing comes: a relay that keeps pictures from somebody goes on with it, and each
-# time that we go back to it alone costs a gap. Doubled each time that it does.
-TAKE_OVER_S = 30.0
-TAKE_OVER_S_MAX = 480.0
 EPOCHS_MAX = 24  # whose keys are held: those that are heard, and those just forgotten
 
 
@@ -59,40 +50,28 @@ class _EpochMedia:
     authors: dict[int, tuple[Author, Ed25519PublicKey]]
     filters: dict[LaneId, DuplicateFilter]
     counters: dict[LaneId, int]
-
-
-@dataclass(slots=True)
-class _Picture:
-    """A picture of our own that is on."""
-
-    packer: PicturePacker
-    pacer: Pacer
-    key_frames: Bucket
-    key_asked_at: float = -KEY_FRAME_EVERY_S
-    spare_until: float = 0.0
-    take_over_s: float = TAKE_OVER_S
-
-    def needs_spare(self, nothing_comes: bool, now: float) -> None:
-        """Somebody misses some of it, or all."""
-        if not nothing_comes:
-            self.spare_until = max(self.spare_until, now + SPARE_S)
-        elif now >= self.spare_until - SPARE_S:
-            # (Asked again while the spare is on is no word against the first relay alone.)
-            self.spare_until = now + self.take_over_s
-            self.take_over_s = min(2 * self.take_over_s, TAKE_OVER_S_MAX)
+    copies: dict[int, DuplicateFilter]  # of voice, by relay: which were counted
 
 
 class MediaPlane:
     """One member's sound and pictures."""
 
     def __init__(
-        self, context: Context, voice_cells_per_s: int, picture_cells_per_s: int, now: float
+        self,
+        context: Context,
+        voice_cells_per_s: int,
+        picture_cells_per_s: int,
+        now: float,
+        heard_copy: Callable[[int, bytes, float], None] = lambda relay, seat, now: None,
     ) -> None:
+        """`heard_copy(relay, seat, now)` hears of every voice cell through which relay it came, the
+        second and third copy, and our own that come back, included."""
         self._context = context
+        self._heard_copy = heard_copy
         self._picture_cells_per_s = picture_cells_per_s
         self._voice = VoicePacker()
         self._voice_pacer = Pacer(1 / voice_cells_per_s, now)
-        self._pictures: dict[MediaKind, _Picture] = {}
+        self._pictures: dict[MediaKind, OwnPicture] = {}
         self._epochs: dict[bytes, _EpochMedia] = {}
         self._order: list[_EpochMedia] = []
         self._voices: dict[bytes, VoiceReceiver] = {}
@@ -120,7 +99,7 @@ class MediaPlane:
         for state in states:
             staying.update(entry.seat for entry in state.roster)
             if len(self._epochs) < EPOCHS_MAX:
-                held = before.get(state.authenticator) or _EpochMedia(state, {}, {}, {}, {})
+                held = before.get(state.authenticator) or _EpochMedia(state, {}, {}, {}, {}, {})
                 self._epochs[state.authenticator] = held
         self._order = list(self._epochs.values())
         self.screen.follow(staying)
@@ -173,7 +152,7 @@ class MediaPlane:
         if on and kind not in self._pictures:
             # Frame numbers go on where they stopped: who watches must not take them for old ones.
             packer = PicturePacker(kind, self._picture_numbers.get(kind, 0))
-            self._pictures[kind] = _Picture(
+            self._pictures[kind] = OwnPicture(
                 packer,
                 Pacer(1 / self._picture_cells_per_s, now),
                 Bucket(KEY_FRAMES_PER_S, KEY_FRAMES_BURST, now),
@@ -229,7 +208,7 @@ class MediaPlane:
             picture.packer.push(frame, now)
             if picture.packer.wants_key:
                 # We dropped one ourselves: nothing goes out before the next, whoever else asks.
-                self._ask_for_key(picture, frame.kind, now)
+                self._need_key(picture, frame.kind, now)
 
     def key_frame_wanted(self, kind: MediaKind, nothing_comes: bool, now: float) -> None:
         """Somebody says that it misses a frame of ours: perhaps not by a lossy line, but since the
@@ -239,12 +218,10 @@ class MediaPlane:
             return
         picture.needs_spare(nothing_comes, now)
         if picture.key_frames.level(now) >= 1:
-            self._ask_for_key(picture, kind, now)
+            self._need_key(picture, kind, now)
 
-    def _ask_for_key(self, picture: _Picture, kind: MediaKind, now: float) -> None:
-        if now - picture.key_asked_at >= KEY_FRAME_EVERY_S:
-            picture.key_asked_at = now
-            picture.key_frames.take(1, now)
+    def _need_key(self, picture: OwnPicture, kind: MediaKind, now: float) -> None:
+        if picture.key_is_due(now):
             self._context.tell(KeyFrameNeeded(kind))
 
     def showing(self) -> Iterable[MediaKind]:
@@ -282,7 +259,7 @@ class MediaPlane:
         self,
         held: _EpochMedia,
         kind: MediaKind,
-        picture: _Picture,
+        picture: OwnPicture,
         roots: Sequence[bytes],
         now: float,
     ) -> None:
@@ -315,7 +292,7 @@ class MediaPlane:
         """Cells of one room; what does not open, is not signed or came before is dropped."""
         media_lane = VOICE_LANE if lane.slot is LaneSlot.VOICE else LaneId(lane.slot, lane.stream)
         for cell in cells:
-            found = self._open(relay, media_lane, cell)
+            found = self._open(relay, media_lane, cell, now)
             if found is None:
                 continue
             held, opened = found
@@ -324,11 +301,13 @@ class MediaPlane:
                 continue
             author, key = known
             if lane.slot is LaneSlot.VOICE:
-                self._receive_voice(held, opened, author, key, now)
+                self._receive_voice(relay, held, opened, author, key, now)
             elif author.seat == lane.seat:
                 self._receive_picture(held, media_lane, opened, author, key, now)
 
-    def _open(self, relay: int, lane: LaneId, cell: bytes) -> tuple[_EpochMedia, Opened] | None:
+    def _open(
+        self, relay: int, lane: LaneId, cell: bytes, now: float
+    ) -> tuple[_EpochMedia, Opened] | None:
         for held in self._order:
             duplicates = held.filters.get(lane)
             if duplicates is None:
@@ -337,20 +316,49 @@ class MediaPlane:
             own = held.state.own_leaf
 
             def fresh(leaf: int, counter: int) -> bool:
-                return leaf != own and duplicates.fresh(epoch, leaf, counter)  # noqa: B023
+                if leaf != own and duplicates.fresh(epoch, leaf, counter):  # noqa: B023
+                    return True
+                if lane == VOICE_LANE:
+                    self._count_copy(relay, held, leaf, counter, now)  # noqa: B023
+                return False
 
             opened = self._keys(held, relay).open(lane, cell, fresh)
             if opened is not None:
                 return held, opened
         return None
 
+    def _count_copy(
+        self, relay: int, held: _EpochMedia, leaf: int, counter: int, now: float
+    ) -> None:
+        """A copy of a voice cell that is known, as it is our own or one whose signature was
+        checked, came through this relay: it counts once, and only then does its counter count for
+        anything, so that nobody shuts out what is to come by a header with a high one. (Its content
+        is not looked at again, so whoever has the meeting's keys can make copies of what was
+        said.)"""
+        epoch = held.state.group.epoch
+        if leaf == held.state.own_leaf:
+            is_known = counter < held.counters.get(VOICE_LANE, 0)
+        else:
+            is_known = held.filters[VOICE_LANE].accepted(epoch, leaf, counter)
+        known = self._author(held, leaf)
+        copies = held.copies.setdefault(relay, DuplicateFilter())
+        if is_known and known is not None and copies.accept(epoch, leaf, counter):
+            self._heard_copy(relay, known[0].seat, now)
+
     def _receive_voice(
-        self, held: _EpochMedia, opened: Opened, author: Author, key: Ed25519PublicKey, now: float
+        self,
+        relay: int,
+        held: _EpochMedia,
+        opened: Opened,
+        author: Author,
+        key: Ed25519PublicKey,
+        now: float,
     ) -> None:
         if not is_signed(opened, key, author):
             return
         if not held.filters[VOICE_LANE].accept(opened.epoch, opened.leaf, opened.counter):
             return
+        self._count_copy(relay, held, opened.leaf, opened.counter, now)
         try:
             cell = decode_cell(opened.plaintext)
         except DecodeError:

@@ -1,0 +1,77 @@
+"""One member's watch over its relays: what it tells its detector (`noticing`) of what happens, and
+its person of what that finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from folkmoot.meeting.beacons import beacon_period
+from folkmoot.meeting.context import Context
+from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.events import Noticed
+from folkmoot.meeting.noticing import Noticing
+from folkmoot.meeting.records import Beacon
+from folkmoot.meeting.rooms import VOICE
+
+LOOK_EVERY_S = 0.5
+LOOK_CONTESTED_S = 0.25  # while somebody misses somebody
+
+
+class RelayWatch:
+    """Of one meeting. Relays are given by their numbers."""
+
+    def __init__(self, context: Context, now: float) -> None:
+        self._context = context
+        self._noticing = Noticing(context.seat)
+        self._look_at = now
+
+    @property
+    def contested(self) -> bool:
+        """Whether somebody misses somebody, so that beacons are wanted sooner."""
+        return self._noticing.contested
+
+    def settled(self, state: EpochState, voice_cells_per_s: int, now: float) -> None:
+        """The meeting is in this epoch."""
+        seats = [entry.seat for entry in state.roster]
+        lineage = state.terms.charter.lineage
+        self._noticing.settled(
+            state.authenticator,
+            seats,
+            state.roll.line_of if lineage else lambda seat: None,
+            voice_cells_per_s,
+            beacon_period(len(seats)),
+            now,
+        )
+
+    def heard_copy(self, relay: int, seat: bytes, now: float) -> None:
+        """A voice cell of this seat, or our own, came through."""
+        self._noticing.heard_cells(self._name(relay), seat, now)
+
+    def hear(self, beacon: Beacon, now: float) -> None:
+        """A new beacon of another member."""
+        self._noticing.hear(beacon, now)
+
+    def echoes(self, relay: int, now: float) -> bool:
+        """Whether our own voice comes back from there."""
+        return self._noticing.echoes(self._name(relay), now)
+
+    def missed(self, relay: int, now: float) -> tuple[bytes, ...]:
+        """Whom we miss there, as a receipt has it."""
+        return self._noticing.missed(self._name(relay), now)
+
+    def look(self, now: float) -> None:
+        """Looks whether a relay keeps somebody from others, and tells."""
+        if now < self._look_at:
+            return
+        self._look_at = now + (LOOK_CONTESTED_S if self.contested else LOOK_EVERY_S)
+        used, there = self._context.relays.carrying, self._context.rooms.open_relays(VOICE)
+        by_name = {self._name(one): one for one in used}
+        for notice in self._noticing.look(list(by_name), self._names(there), now):
+            relay = self._context.relays[by_name[notice.relay]]
+            self._context.tell(Noticed(notice.kind, relay.address, notice.seat))
+
+    def _name(self, relay: int) -> bytes:
+        return self._context.relays.pin(relay)[:8]
+
+    def _names(self, relays: Iterable[int]) -> set[bytes]:
+        return {self._name(one) for one in relays}
