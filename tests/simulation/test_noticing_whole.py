@@ -12,7 +12,7 @@ from folkmoot.meeting import events
 from folkmoot.meeting.noticing import NoticeKind
 from folkmoot.wire.lanes import LANE_RULES, LaneSlot
 from simulation.meeting_world import Member, World, agreed
-from simulation.relay_conduct import CELLS, HEAD, Hostile, Later, Relaying
+from simulation.relay_conduct import CELLS, HEAD, Conduct, Hostile, Later, Relaying
 from simulation.test_meeting import meet, speak
 from simulation.test_relays import heard
 
@@ -57,10 +57,17 @@ class Deafening(Hostile):
 
 
 class Moot:
-    """Seven people and three relays; Bob speaks."""
+    """Seven people and three relays, if not told otherwise; Bob speaks."""
 
-    def __init__(self, seed: int, names: tuple[str, ...] = NAMES, loss: float = 0.0) -> None:
-        self.world = World(seed, relays=3)
+    def __init__(
+        self,
+        seed: int,
+        names: tuple[str, ...] = NAMES,
+        loss: float = 0.0,
+        relays: int = 3,
+        reserve: int = 0,
+    ) -> None:
+        self.world = World(seed, relays=relays, reserve=reserve)
         self.members = meet(self.world, *names)
         self.world.loss = loss
         self.bob = self.members[1]
@@ -141,6 +148,22 @@ def test_one_that_is_deafened_notices_it_itself() -> None:
     assert not any(one.of(events.Noticed) for one in moot.members if one is not moot.bob)
     moot.world.run(6)
     assert agreed(moot.members)
+
+
+def test_one_who_is_kept_from_all_everywhere_is_heard_on_the_reserve() -> None:
+    moot = Moot(505, NAMES[:5], relays=1, reserve=1)
+    others = [one for one in moot.members if one is not moot.bob]
+    moot.keep_bob_from(*others)
+    moot.world.run(6)
+    before = [len(heard(one, moot.bob.meeting.seat)) for one in others]
+    moot.world.run(4)
+    for one, count in zip(others, before, strict=True):
+        assert len(heard(one, moot.bob.meeting.seat)) - count > 190
+    moot.world.sim_relays[0].take_up(Conduct())
+    moot.world.run(50)
+    lanes = {action.slot.name for action in moot.bob.rooms.values()
+             if moot.world._place(moot.bob, action.relay) == 1}  # fmt: skip
+    assert lanes == {"DOOR"}, "and the reserve is left again"
 
 
 def test_in_a_meeting_of_four_nobody_is_named() -> None:

@@ -43,6 +43,9 @@ class FakeLinks:
     def send(self, handle: int, cells: Sequence[bytes]) -> None:
         self.log.append("send")
 
+    def renew(self, relay: RelayAddress) -> None:
+        self.log.append(f"renew {relay}")
+
     async def close(self) -> None:
         self.closed += 1
 

@@ -132,6 +132,13 @@ class Links:
         if link is not None:
             link.send(handle, cells)
 
+    def renew(self, relay: RelayAddress) -> None:
+        """Ends this relay's connections, as nothing good comes of them, and makes new ones, by
+        another way where there is one."""
+        for link in self._links.values():
+            if link.relay == relay:
+                link.renew()
+
     @property
     def dropped(self) -> int:
         """Messages of cells that gave way because an uplink was too slow."""
@@ -160,6 +167,7 @@ class _Link:
         self._machine: LinkMachine | None = None
         self._wake = asyncio.Event()  # something to send, or a timer that moved
         self._stopping = asyncio.Event()
+        self._renewing = False
         self._said: tuple[bool, str] | None = None
         self.via: route.Via | None = None  # of the present connection, or the last
         self._rejected = 0
@@ -204,6 +212,10 @@ class _Link:
         """Ends the link as soon as its task runs."""
         self._stopping.set()
         self._wake.set()
+
+    def renew(self) -> None:
+        """Breaks the present connection, if it is up."""
+        self._renewing = self._machine is not None
 
     def _ask(self, room: _Room) -> None:
         if self._machine is not None and not room.asked:
@@ -313,6 +325,9 @@ class _Link:
             for room in self._rooms.values():
                 if not room.asked and room.retry_at <= moment:
                     self._ask(room)
+            if self._renewing:
+                self._renewing = False
+                raise WebSocketClosed("nothing comes from the relay: connecting anew")
             if self.queue.overflowed:
                 raise WebSocketClosed("the relay does not take what it asks for")
             if self._first_unheard is not None and moment - self._first_unheard > SILENCE_S:

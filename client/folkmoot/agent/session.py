@@ -20,6 +20,7 @@ from folkmoot.agent.view import Sees, event_of, snapshot_of
 from folkmoot.agent.votes import Votes
 from folkmoot.cells.frames import EncodedFrame
 from folkmoot.meeting import Meeting, events, names
+from folkmoot.meeting.noticing import NoticeKind
 from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.lanes import Direction, LaneSlot
 
@@ -49,6 +50,7 @@ class LinksLike(Protocol):
     ) -> None: ...
     def close_room(self, handle: int) -> None: ...
     def send(self, handle: int, cells: Sequence[bytes]) -> None: ...
+    def renew(self, relay: RelayAddress) -> None: ...
     async def close(self) -> None: ...
 
 
@@ -364,6 +366,13 @@ class Session:
             for sink in self._sinks:
                 sink.keyframe_wanted()
             return
+        if (
+            isinstance(event, events.Noticed)
+            and event.kind is NoticeKind.DEAFENED
+            and self._links is not None
+        ):
+            # Known by our own counts alone: nobody else's word takes a path from us.
+            self._links.renew(event.relay)
         self._sync_sinks()
         self._note_door(event)
         self._votes.note(self.meeting, event, self.now())

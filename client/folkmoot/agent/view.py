@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from folkmoot.agent import walkouts
+from folkmoot.agent import notices, walkouts
 from folkmoot.governance import Charter, MeetingExtension, differences, sentences, to_mapping
 from folkmoot.governance.motion import MotionKind
 from folkmoot.governance.relay_change import relay_changes
@@ -210,6 +210,8 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
         who = name_and_tag(meeting, event.seat)
         sentence = f"Some of what {who} sends is left out: {event.why}. The meeting goes on."
         return [{"event": "problem", "sentence": sentence}]
+    if isinstance(event, events.Noticed):
+        return [notices.event_of(meeting, event, name_and_tag(meeting, event.seat))]
     if isinstance(event, events.Confirmed):
         return [{"event": "confirmed"}]
     if isinstance(event, events.Waiting):

@@ -234,7 +234,7 @@ class Inside(Departing):
     def rooms_changed(self, now: float) -> None:
         """A relay opened or lost a room, or we show something else."""
         self.ways.rooms_changed(now)
-        self.ways.look(self.presence.others(), now)
+        self.ways.look(self.presence.others(), self.relay_watch.silenced(), now)
         self.epochs.set_online(self.carried(now), now)
         self.context.want_rooms(self.wanted_rooms())
         self.act(now)
@@ -338,7 +338,7 @@ class Inside(Departing):
         self.finds_few(now)
         self.epochs.lets_in = not self.missing.holds(now)
         others = self.presence.others()
-        reached = self.ways.look(others, now)
+        reached = self.ways.look(others, self.relay_watch.silenced(), now)
         self.media.spare_wanted = self.ways.spare_wanted(others, now)
         before = {one.authenticator for one in self.epochs.states()}
         self.epochs.handle_timer(now)

@@ -9,9 +9,10 @@ from folkmoot.meeting.beacons import beacon_period
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import Noticed
-from folkmoot.meeting.noticing import Noticing
+from folkmoot.meeting.noticing import TELL_EVERY_S, NoticeKind, Noticing
 from folkmoot.meeting.records import Beacon
 from folkmoot.meeting.rooms import VOICE
+from folkmoot.wire.address import RelayAddress
 
 LOOK_EVERY_S = 0.5
 LOOK_CONTESTED_S = 0.25  # while somebody misses somebody
@@ -24,6 +25,8 @@ class RelayWatch:
         self._context = context
         self._noticing = Noticing(context.seat)
         self._look_at = now
+        # When a member was last said not to get through, or not to all, by seat and relay.
+        self._noticed: dict[tuple[bytes, RelayAddress], float] = {}
 
     @property
     def contested(self) -> bool:
@@ -67,8 +70,21 @@ class RelayWatch:
         used, there = self._context.relays.carrying, self._context.rooms.open_relays(VOICE)
         by_name = {self._name(one): one for one in used}
         for notice in self._noticing.look(list(by_name), self._names(there), now):
-            relay = self._context.relays[by_name[notice.relay]]
-            self._context.tell(Noticed(notice.kind, relay.address, notice.seat))
+            relay = self._context.relays[by_name[notice.relay]].address
+            self._context.tell(Noticed(notice.kind, relay, notice.seat))
+            if notice.kind is not NoticeKind.DEAFENED:
+                self._noticed[notice.seat, relay] = now
+        self._noticed = {
+            key: at for key, at in self._noticed.items() if now - at < TELL_EVERY_S + LOOK_EVERY_S
+        }
+
+    def silenced(self) -> bool:
+        """Whether somebody gets through at none of the relays in use: a reason for the reserve.
+        Others' word is enough for that, as it takes nothing from anybody."""
+        book = self._context.relays
+        used = [book[one].address for one in book.in_use]
+        seats = {seat for seat, _ in self._noticed}
+        return any(all((seat, one) in self._noticed for one in used) for seat in seats)
 
     def _name(self, relay: int) -> bytes:
         return self._context.relays.pin(relay)[:8]

@@ -62,9 +62,9 @@ class Ways:
     def _carry(self, relays: Iterable[int], now: float) -> bool:
         return any(relay in self._echoes and now - self._echoes[relay] < ECHO_S for relay in relays)
 
-    def look(self, members: Iterable[Member], now: float) -> bool:
+    def look(self, members: Iterable[Member], silenced: bool, now: float) -> bool:
         """Decides on the reserve; whether other rooms are to be open than before. `members`: all
-        others."""
+        others; `silenced`: whether somebody's voice gets through nowhere (`relay_watch`)."""
         others, book = list(members), self._context.relays
         silent_s = SILENT_PERIODS * beacon_period(len(others) + 1)
         # Who came in and was never heard is missed from then on.
@@ -74,7 +74,7 @@ class Ways:
         misses = any(silent_s <= now - at < silent_s + SEARCH_S for at in last)
         return book.watch(
             carried=self._carry(book.in_use, now),
-            misses=misses or self._knocked_at_reserve(now),
+            misses=misses or silenced or self._knocked_at_reserve(now),
             called=any(self._calls(one, silent_s, now) for one in others),
             now=now,
         )

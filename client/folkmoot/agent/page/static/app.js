@@ -101,6 +101,9 @@ export class App {
       case "media":
         if (event.sentence && event.state !== "connected") this.toast(cleanText(event.sentence), true);
         break;
+      case "withheld":
+      case "unreached":
+      case "deafened":
       case "problem":
         this.toast(cleanText(event.sentence), true);
         break;
