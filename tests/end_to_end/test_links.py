@@ -376,6 +376,29 @@ def test_a_relay_that_goes_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> No
     play(scene)
 
 
+def test_a_link_that_is_renewed_comes_back_by_a_way_that_is_asked_for_anew() -> None:
+    async def scene() -> None:
+        asked: list[str] = []
+
+        def route_for(relay: RelayAddress, purpose: str) -> route.Via:
+            asked.append(purpose)
+            return route.DIRECT
+
+        async with relay_running() as (_, address), agents(1) as (one,):
+            one.links.route_for = route_for
+            one.enter(address)
+            await until(lambda: one.open)
+            one.links.renew(RelayAddress(address.host, address.port, bytes(32)))  # another
+            one.links.renew(address)
+            await until(lambda: not one.open)
+            await until(lambda: one.open)
+            assert asked == ["main", "main"]
+            one.links.send(1, [cell(1)])
+            await until(lambda: one.cells)
+
+    play(scene)
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

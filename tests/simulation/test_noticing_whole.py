@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import pytest
 
+from folkmoot.cells.duplicates import DuplicateFilter
 from folkmoot.meeting import events
 from folkmoot.meeting.noticing import NoticeKind
+from folkmoot.meeting.relay_watch import RelayWatch
 from folkmoot.wire.lanes import LANE_RULES, LaneSlot
 from simulation.meeting_world import Member, World, agreed
 from simulation.relay_conduct import CELLS, HEAD, Conduct, Hostile, Later, Relaying
@@ -174,7 +176,31 @@ def test_in_a_meeting_of_four_nobody_is_named() -> None:
     moot.no_frame_is_lost()
 
 
-@pytest.mark.parametrize("seed", [510, 511])
+def _nothing_is_counted(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(DuplicateFilter, "accepted", lambda self, epoch, leaf, counter: False)
+
+
+def _nobody_is_missed(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(RelayWatch, "missed", lambda self, relay, now: ())
+
+
+def _our_own_do_not_come_back(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(RelayWatch, "echoes", lambda self, relay, now: False)
+
+
+@pytest.mark.parametrize(
+    "break_it", [_nothing_is_counted, _nobody_is_missed, _our_own_do_not_come_back]
+)
+def test_what_is_not_counted_or_not_said_is_noticed(
+    break_it: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    with pytest.MonkeyPatch.context() as patches:
+        break_it(patches)
+        with pytest.raises(AssertionError):
+            test_those_from_whom_one_is_kept_know_it_by_the_others()
+
+
+@pytest.mark.parametrize("seed", [510])
 def test_bad_luck_names_nobody(seed: int) -> None:
     moot = Moot(seed, loss=0.05)
     world, chance = moot.world, moot.world.chance("luck")

@@ -44,6 +44,7 @@ def test_the_claims_of_this_version_have_evidence() -> None:
         "C3",
         "C4",
         "C5",
+        "C6",
         "C7",
         "C8",
         "C10",

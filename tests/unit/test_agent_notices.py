@@ -1,0 +1,53 @@
+"""What people and programs are told of a relay that keeps voices back, and what the agent does."""
+
+from __future__ import annotations
+
+import pytest
+
+from folkmoot.meeting import events
+from folkmoot.meeting.names import member_id
+from folkmoot.meeting.noticing import NoticeKind
+from unit.meeting_parts import RELAYS
+from unit.test_agent_session import BOB, Stage, staged
+
+FIRST = RELAYS[0].address
+PLACE = f"{FIRST.host}:{FIRST.port}"
+
+
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_a_notice_says_which_relay_and_whom(kind: NoticeKind) -> None:
+    def act(stage: Stage) -> None:
+        stage.start()
+        stage.bob_comes("Bob")
+        stage.tell(events.Noticed(kind, FIRST, BOB))
+        (notice,) = stage.of(kind.value)
+        assert (notice["relay"], notice["member"]) == (str(FIRST), member_id(BOB))
+        assert f"relay {PLACE}" in notice["sentence"]
+        if kind is not NoticeKind.DEAFENED:
+            assert "Bob" in notice["sentence"]
+
+    staged(act)
+
+
+def test_what_does_not_get_through_blames_nobody() -> None:
+    def act(stage: Stage) -> None:
+        stage.start()
+        stage.tell(events.Noticed(NoticeKind.UNREACHED, FIRST, stage.meeting.seat))
+        (notice,) = stage.of("unreached")
+        assert "do not hear you" in notice["sentence"]
+        assert "cannot be told" in notice["sentence"]
+        assert "keeps" not in notice["sentence"]
+
+    staged(act)
+
+
+def test_a_new_link_is_made_on_our_own_word_alone() -> None:
+    def act(stage: Stage) -> None:
+        stage.start()
+        for kind in (NoticeKind.WITHHELD, NoticeKind.UNREACHED):
+            stage.tell(events.Noticed(kind, FIRST, stage.meeting.seat))
+        assert not [one for one in stage.log if one.startswith("renew")]
+        stage.tell(events.Noticed(NoticeKind.DEAFENED, FIRST, stage.meeting.seat))
+        assert [one for one in stage.log if one.startswith("renew")] == [f"renew {FIRST}"]
+
+    staged(act)
