@@ -13,9 +13,13 @@ from folkmoot.meeting.noticing import TELL_EVERY_S, NoticeKind, Noticing
 from folkmoot.meeting.records import Beacon
 from folkmoot.meeting.rooms import VOICE
 from folkmoot.wire.address import RelayAddress
+from folkmoot.wire.limits import Bucket
 
 LOOK_EVERY_S = 0.5
 LOOK_CONTESTED_S = 0.25  # while somebody misses somebody
+# Notices about others that a person is told of: two members who lie can make one about everybody.
+TOLD_PER_S = 1 / 10
+TOLD_BURST = 8.0
 
 
 class RelayWatch:
@@ -25,6 +29,7 @@ class RelayWatch:
         self._context = context
         self._noticing = Noticing(context.seat)
         self._look_at = now
+        self._told = Bucket(TOLD_PER_S, TOLD_BURST, now)
         # When a member was last said not to get through, or not to all, by seat and relay.
         self._noticed: dict[tuple[bytes, RelayAddress], float] = {}
 
@@ -71,7 +76,11 @@ class RelayWatch:
         by_name = {self._name(one): one for one in used}
         for notice in self._noticing.look(list(by_name), self._names(there), now):
             relay = self._context.relays[by_name[notice.relay]].address
-            self._context.tell(Noticed(notice.kind, relay, notice.seat))
+            if notice.seat == self._context.seat:
+                self._context.tell(Noticed(notice.kind, relay, notice.seat))
+            elif self._told.level(now) >= 1:
+                self._told.take(1, now)
+                self._context.tell(Noticed(notice.kind, relay, notice.seat))
             if notice.kind is not NoticeKind.DEAFENED:
                 self._noticed[notice.seat, relay] = now
         self._noticed = {
