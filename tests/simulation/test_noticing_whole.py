@@ -184,13 +184,7 @@ def _nobody_is_missed(patches: pytest.MonkeyPatch) -> None:
     patches.setattr(RelayWatch, "missed", lambda self, relay, now: ())
 
 
-def _our_own_do_not_come_back(patches: pytest.MonkeyPatch) -> None:
-    patches.setattr(RelayWatch, "echoes", lambda self, relay, now: False)
-
-
-@pytest.mark.parametrize(
-    "break_it", [_nothing_is_counted, _nobody_is_missed, _our_own_do_not_come_back]
-)
+@pytest.mark.parametrize("break_it", [_nothing_is_counted, _nobody_is_missed])
 def test_what_is_not_counted_or_not_said_is_noticed(
     break_it: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
@@ -200,11 +194,13 @@ def test_what_is_not_counted_or_not_said_is_noticed(
             test_those_from_whom_one_is_kept_know_it_by_the_others()
 
 
-@pytest.mark.parametrize("seed", [510])
-def test_bad_luck_names_nobody(seed: int) -> None:
-    moot = Moot(seed, loss=0.05)
+def bad_luck(seed: int, rounds: int, names: tuple[str, ...] = NAMES) -> tuple[float, list[str]]:
+    """Honest relays, lines that lose one cell in twenty, and relays, agents' lines and sockets that
+    stop and hang: seconds that were played, and whoever was blamed all the same."""
+    moot = Moot(seed, names, loss=0.05)
     world, chance = moot.world, moot.world.chance("luck")
-    for minute in range(3):
+    began = world.now
+    for number in range(rounds):
         relay, unlucky = chance.choice(world.sim_relays), chance.choice(moot.members)
         relay.stop()
         world.run(chance.uniform(0.2, 4))
@@ -217,7 +213,13 @@ def test_bad_luck_names_nobody(seed: int) -> None:
         world.set_link(unlucky, False)
         world.run(chance.uniform(0.2, 3))
         world.set_link(unlucky, True)
-        world.cut_off(chance.choice(moot.members), [chance.randrange(3)] if minute % 2 else [])
+        world.cut_off(chance.choice(moot.members), [chance.randrange(3)] if number % 2 else [])
         world.run(15)
     notices = [one for member in moot.members for one in member.of(events.Noticed)]
-    assert {one.kind for one in notices} <= {UNREACHED}
+    wrong = [str(one) for one in notices if one.kind is not UNREACHED]
+    return world.now - began, wrong
+
+
+def test_bad_luck_names_nobody() -> None:
+    # (`python -m tests.simulation.noticing --whole HOURS` plays as long as one likes.)
+    assert bad_luck(510, 1, NAMES[:5])[1] == []

@@ -1,4 +1,5 @@
-"""`python -m tests.simulation.noticing --hours 100`: the detector alone, for simulated hours."""
+"""`python -m tests.simulation.noticing --hours 100`: the detector alone, for simulated hours;
+`--whole 1`: whole meetings, with honest relays and bad luck."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from simulation.noticing import scenes
 from simulation.noticing.mutants import MUTANTS, catch
+from simulation.test_noticing_whole import NAMES, bad_luck
 
 SIZES = (5, 5, 5, 5, 5, 5, 12)  # meetings of 50 are dear: one in forty
 LARGE_EVERY = 40
 TURN_S = 900.0
+WHOLE_ROUNDS = 10
 
 
 def _distribution(name: str, times: list[float]) -> None:
@@ -66,9 +69,21 @@ def _honest(hours: float, first: int) -> int:
     return bad
 
 
+def _whole(hours: float, first: int) -> int:
+    played, seed, bad = 0.0, first, 0
+    while played < hours * 3600:
+        seconds, wrong = bad_luck(seed, WHOLE_ROUNDS, NAMES[: 5 + seed % 3])
+        played, seed, bad = played + seconds, seed + 1, bad + len(wrong)
+        for one in wrong:
+            print(f"WRONG seed {seed - 1}: {one}", flush=True)
+        print(f"{played / 3600:.2f} h of whole meetings, {bad} namings", flush=True)
+    return bad
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.noticing")
     parser.add_argument("--hours", type=float, default=1.0, help="with honest relays")
+    parser.add_argument("--whole", type=float, help="hours of whole meetings instead")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=20, help="for each kind of withholding")
     parser.add_argument("--mutants", action="store_true")
@@ -78,6 +93,8 @@ def main() -> int:
         for name, was in caught:
             print(f"{'caught' if was else 'NOT CAUGHT'}: {name}")
         return 0 if all(was for _, was in caught) else 1
+    if args.whole:
+        return 1 if _whole(args.whole, args.first) else 0
     bad = _times(args.seeds) if args.seeds else 0
     return 1 if bad + _honest(args.hours, args.first) else 0
 
