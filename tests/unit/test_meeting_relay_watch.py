@@ -6,7 +6,7 @@ import pytest
 
 from folkmoot.meeting.events import Noticed
 from folkmoot.meeting.noticing import TELL_EVERY_S, Notice, NoticeKind
-from folkmoot.meeting.relay_watch import LOOK_EVERY_S, TOLD_BURST, TOLD_PER_S, RelayWatch
+from folkmoot.meeting.relay_watch import LASTS_S, TOLD_BURST, TOLD_PER_S, RelayWatch
 from unit.meeting_parts import RELAYS, People
 
 NOW = 100.0
@@ -51,6 +51,28 @@ def test_liars_cannot_bury_a_person_in_notices(monkeypatch: pytest.MonkeyPatch) 
     assert own == 100
 
 
+def test_what_goes_on_is_told_once_unless_we_can_do_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage(monkeypatch)
+    cases = {
+        (UNREACHED, b"b" * 16): 1,
+        (WITHHELD, b"b" * 16): 1,
+        (UNREACHED, stage.seat): 1,
+        (WITHHELD, stage.seat): 10,
+        (DEAFENED, stage.seat): 10,
+    }
+    now = NOW
+    for (kind, seat), times in cases.items():
+        count = 0
+        for _ in range(10):
+            now += TELL_EVERY_S
+            count += len(stage.told(now, Notice(kind, NAMES[0], seat)))
+        assert count == times, kind
+    # It was over for a while, and begins again.
+    assert stage.told(now + LASTS_S, Notice(UNREACHED, NAMES[0], b"b" * 16))
+
+
 def test_the_reserve_is_wanted_for_one_who_gets_through_nowhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -61,5 +83,5 @@ def test_the_reserve_is_wanted_for_one_who_gets_through_nowhere(
     assert not stage.watch.silenced(), "two members, one relay each"
     stage.told(NOW + 2, Notice(WITHHELD, NAMES[1], b"b" * 16))
     assert stage.watch.silenced()
-    stage.told(NOW + TELL_EVERY_S + LOOK_EVERY_S)
+    stage.told(NOW + 2 + LASTS_S)
     assert not stage.watch.silenced()

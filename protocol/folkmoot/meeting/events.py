@@ -218,7 +218,8 @@ class WalkedOut:
 @dataclass(frozen=True, slots=True)
 class Noticed:
     """What this relay does to the member in `seat` (to us: when it lets nothing reach us), by the
-    counts of several members; told again every half minute while it goes on."""
+    counts of several members. Told once while it goes on; every half minute again where we can do
+    something about it."""
 
     kind: NoticeKind
     relay: RelayAddress

@@ -20,6 +20,7 @@ LOOK_CONTESTED_S = 0.25  # while somebody misses somebody
 # Notices about others that a person is told of: two members who lie can make one about everybody.
 TOLD_PER_S = 1 / 10
 TOLD_BURST = 8.0
+LASTS_S = TELL_EVERY_S + LOOK_EVERY_S  # what is not found again by then is over
 
 
 class RelayWatch:
@@ -30,8 +31,8 @@ class RelayWatch:
         self._noticing = Noticing(context.seat)
         self._look_at = now
         self._told = Bucket(TOLD_PER_S, TOLD_BURST, now)
-        # When a member was last said not to get through, or not to all, by seat and relay.
-        self._noticed: dict[tuple[bytes, RelayAddress], float] = {}
+        # What was found, and when last: it is found again for as long as it goes on.
+        self._noticed: dict[tuple[NoticeKind, bytes, RelayAddress], float] = {}
 
     @property
     def contested(self) -> bool:
@@ -74,26 +75,34 @@ class RelayWatch:
         self._look_at = now + (LOOK_CONTESTED_S if self.contested else LOOK_EVERY_S)
         used, there = self._context.relays.carrying, self._context.rooms.open_relays(VOICE)
         by_name = {self._name(one): one for one in used}
+        self._noticed = {key: at for key, at in self._noticed.items() if now - at < LASTS_S}
         for notice in self._noticing.look(list(by_name), self._names(there), now):
             relay = self._context.relays[by_name[notice.relay]].address
-            if notice.seat == self._context.seat:
+            key = notice.kind, notice.seat, relay
+            if self._is_news(key, now):
                 self._context.tell(Noticed(notice.kind, relay, notice.seat))
-            elif self._told.level(now) >= 1:
-                self._told.take(1, now)
-                self._context.tell(Noticed(notice.kind, relay, notice.seat))
-            if notice.kind is not NoticeKind.DEAFENED:
-                self._noticed[notice.seat, relay] = now
-        self._noticed = {
-            key: at for key, at in self._noticed.items() if now - at < TELL_EVERY_S + LOOK_EVERY_S
-        }
+            self._noticed[key] = now
+
+    def _is_news(self, key: tuple[NoticeKind, bytes, RelayAddress], now: float) -> bool:
+        """Whether a person is told (again). Somebody whose line does not let it reach one of the
+        relays would be in everybody's notices for as long as it is there."""
+        kind, seat, _ = key
+        if seat == self._context.seat:
+            return kind is not NoticeKind.UNREACHED or key not in self._noticed
+        if key in self._noticed or self._told.level(now) < 1:
+            return False
+        self._told.take(1, now)
+        return True
 
     def silenced(self) -> bool:
         """Whether somebody gets through at none of the relays in use: a reason for the reserve.
         Others' word is enough for that, as it takes nothing from anybody."""
         book = self._context.relays
         used = [book[one].address for one in book.in_use]
-        seats = {seat for seat, _ in self._noticed}
-        return any(all((seat, one) in self._noticed for one in used) for seat in seats)
+        lost = {
+            (seat, relay) for kind, seat, relay in self._noticed if kind is not NoticeKind.DEAFENED
+        }
+        return any(all((seat, one) in lost for one in used) for seat in {one for one, _ in lost})
 
     def _name(self, relay: int) -> bytes:
         return self._context.relays.pin(relay)[:8]

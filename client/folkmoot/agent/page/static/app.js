@@ -101,8 +101,10 @@ export class App {
       case "media":
         if (event.sentence && event.state !== "connected") this.toast(cleanText(event.sentence), true);
         break;
+      case "unreached": // nobody's fault, as far as anybody knows
+        this.toast(cleanText(event.sentence));
+        break;
       case "withheld":
-      case "unreached":
       case "deafened":
       case "problem":
         this.toast(cleanText(event.sentence), true);
