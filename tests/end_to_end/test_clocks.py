@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from end_to_end.gathering import FRAMES_PER_S, Gathering, Member, until
 from end_to_end.material import speech
-from end_to_end.processes import PROGRAM, Commands
+from end_to_end.processes import PROGRAM
 
 HOUR_S = 3600
 STOPPED_S = 30.0
@@ -23,15 +22,6 @@ LOSS_MAX = 0.025  # five times what a meeting may lose
 # libfaketime, which gets between the interpreter's threads and their locks, a program says between
 # a fifth and a half of them on a machine with nothing else to do, and fewer on a busy one.
 SHARE_MIN = 0.2
-
-
-@pytest.fixture
-def gathering(tmp_path: Path) -> Iterator[Gathering]:
-    commands = Commands(tmp_path)
-    try:
-        yield Gathering(commands, tmp_path)
-    finally:
-        commands.close()
 
 
 class WallClock:

@@ -8,15 +8,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from end_to_end import knock_flood
 from end_to_end.gathering import FRAMES_PER_S, Gathering, Member, Usage
 from end_to_end.material import speech
-from end_to_end.processes import Commands
 from folkmoot.meeting.door import WORK_BITS_MIN
 
 KNOCKS = int(os.environ.get("FOLKMOOT_KNOCKS", "10000"))
@@ -27,15 +23,6 @@ IN_GOAL_S = 5.0
 IN_MAX_S = 30.0  # on a machine that does five other things
 LOSS_MAX = 0.025
 SHARE_MIN = 0.6
-
-
-@pytest.fixture
-def gathering(tmp_path: Path) -> Iterator[Gathering]:
-    commands = Commands(tmp_path)
-    try:
-        yield Gathering(commands, tmp_path)
-    finally:
-        commands.close()
 
 
 class Flood:

@@ -6,7 +6,6 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from end_to_end.gathering import (
     voice_times_ms,
 )
 from end_to_end.material import film, speech
-from end_to_end.processes import Commands
 
 MEMBERS = int(os.environ.get("FOLKMOOT_MEMBERS", "10"))
 WITH_PICTURES = 3
@@ -27,15 +25,6 @@ WATCHED_S = float(os.environ.get("FOLKMOOT_LOAD_S", "60"))
 SETTLE_S = 4.0  # from the last one's coming in until everybody confirmed it and speaks
 LOSS_GOAL = 0.005
 LOSS_MAX = 5 * LOSS_GOAL
-
-
-@pytest.fixture
-def gathering(tmp_path: Path) -> Iterator[Gathering]:
-    commands = Commands(tmp_path)
-    try:
-        yield Gathering(commands, tmp_path)
-    finally:
-        commands.close()
 
 
 def loss_in(recording: Path) -> float:

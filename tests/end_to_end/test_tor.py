@@ -4,26 +4,15 @@ takes a minute to agree on itself, so this is played when FOLKMOOT_TOR is set.""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from end_to_end.gathering import Gathering, until
 from end_to_end.material import speech
-from end_to_end.processes import Commands
 from end_to_end.tor_network import tor_network
 
 READY_S = 180.0
-
-
-@pytest.fixture
-def gathering(tmp_path: Path) -> Iterator[Gathering]:
-    commands = Commands(tmp_path)
-    try:
-        yield Gathering(commands, tmp_path)
-    finally:
-        commands.close()
 
 
 @pytest.mark.skipif("FOLKMOOT_TOR" not in os.environ, reason="long: set FOLKMOOT_TOR=1")
