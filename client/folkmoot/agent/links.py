@@ -285,7 +285,7 @@ class _Link:
         try:
             await socket.open()
             self._machine, self.queue = machine, SendQueue()
-            self._rejected, self._first_unheard = 0, None
+            self._rejected, self._first_unheard, self._renewing = 0, None, False
             for room in self._rooms.values():
                 room.asked = False
                 self._ask(room)
@@ -326,7 +326,6 @@ class _Link:
                 if not room.asked and room.retry_at <= moment:
                     self._ask(room)
             if self._renewing:
-                self._renewing = False
                 raise WebSocketClosed("nothing comes from the relay: connecting anew")
             if self.queue.overflowed:
                 raise WebSocketClosed("the relay does not take what it asks for")

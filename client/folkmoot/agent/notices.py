@@ -8,12 +8,8 @@ from folkmoot.meeting import Meeting, events, names
 from folkmoot.meeting.noticing import NoticeKind
 from folkmoot.wire.address import RelayAddress, format_host_port
 
-OTHERS = "The other relays carry it as long as one of them does."
-
-
-def is_about_us(meeting: Meeting, event: events.Noticed) -> bool:
-    """Whether it is our own voice, or our own hearing."""
-    return event.seat == meeting.seat
+# (Of other relays there may be none.)
+OTHERS = "What another relay of the meeting carries comes all the same."
 
 
 def event_of(meeting: Meeting, event: events.Noticed, who: str) -> dict[str, Any]:
@@ -22,7 +18,7 @@ def event_of(meeting: Meeting, event: events.Noticed, who: str) -> dict[str, Any
         "event": event.kind.value,
         "relay": str(event.relay),
         "member": names.member_id(event.seat),
-        "sentence": _sentence(event, who, is_about_us(meeting, event), _place(event.relay)),
+        "sentence": _sentence(event, who, event.seat == meeting.seat, _place(event.relay)),
     }
 
 
@@ -30,9 +26,9 @@ def _sentence(event: events.Noticed, who: str, own: bool, place: str) -> str:
     whose = "your" if own else f"{who}'s"
     if event.kind is NoticeKind.WITHHELD:
         return (
-            f"The relay {place} keeps {whose} voice from some of you: what came through it to one "
-            f"did not come to others, and that is no fault of a line. {OTHERS} You can propose to "
-            "use other relays."
+            f"By the counts of several of you, the relay {place} keeps {whose} voice from some: "
+            f"what came through it to one did not come to others, which no line explains. {OTHERS} "
+            "You can propose to use other relays."
         )
     if event.kind is NoticeKind.UNREACHED:
         return (

@@ -249,8 +249,8 @@ class Hearing(ABC):
             except DecodeError:
                 return
             if wanted.seat == self.context.seat and wanted.stream in (1, 2):
-                kind_of = MediaKind(wanted.stream)
-                self.media.key_frame_wanted(kind_of, wanted.nothing_comes, now)
+                picture = MediaKind(wanted.stream)
+                self.media.key_frame_wanted(picture, wanted.nothing_comes, now)
 
     def _hear_beacon(self, body: bytes, now: float) -> None:
         beacon = self.presence.receive(body, self.epochs.states(), now)
