@@ -29,6 +29,7 @@ AT_ONCE = 64  # connections in their handshake, so that the client itself does n
 AGAIN_S = 0.5  # after the relay ended a connection
 PICTURE_EVERY_S = 0.02
 PATIENCE_S = 20.0
+ATTACKER_NICE = 10
 GIANT_BYTES = 1 << 40
 # A message in pieces of a byte each, which ends never.
 FIRST_PIECE, NEXT_PIECE = b"\x02\x81" + bytes(5), b"\x00\x81" + bytes(5)
@@ -237,6 +238,8 @@ def main() -> None:
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     )
+    # An attacker has a machine of its own, and takes no time of the honest ones' processors.
+    os.nice(ATTACKER_NICE)
     relay = RelayAddress.parse(f"{host}:{port}#{pin}")
     hostile = Hostile(relay, time.monotonic() + float(seconds))
     asyncio.run(hostile.everything())

@@ -17,7 +17,7 @@ from websockets.frames import Frame, Opcode
 
 from end_to_end.relay_under_test import COMMAND, Client, RelayUnderTest, clients, plain, secured
 from folkmoot.relay.gate import HALF_OPEN_MAX
-from folkmoot.relay.link import CLOSING_BYTES_MAX
+from folkmoot.relay.link import CLOSING_BYTES_MAX, CLOSING_FRAMES_MAX
 from folkmoot.relay.serve import HEADER_BYTES_MAX
 from folkmoot.wire import LaneSlot, messages, proof
 from folkmoot.wire.lanes import LANE_RULES, Direction
@@ -301,17 +301,28 @@ def test_a_connection_has_one_answer_and_a_header_has_an_end(relay: RelayUnderTe
         assert stream.recv(65536).startswith(b"HTTP/1.1 4")
 
 
-def test_who_floods_on_after_it_was_told_to_go_is_cut_off(relay: RelayUnderTest) -> None:
+@pytest.mark.parametrize("frame", [messages.Ask().encode(), bytes(4096)], ids=["many", "large"])
+def test_who_floods_on_after_it_was_told_to_go_is_cut_off(
+    relay: RelayUnderTest, frame: bytes
+) -> None:
     with clients(relay.address, 1) as (client,):
         client.frame(Opcode.TEXT, b"hello")
-        began, sent = time.monotonic(), 0
-        message = messages.Ask().encode()
+        began = time.monotonic()
         with contextlib.suppress(OSError):
             while time.monotonic() < began + 4.0:  # who says nothing has 5 s
-                client.stream.sendall(Frame(Opcode.BINARY, message).serialize(mask=True) * 1000)
-                sent += 7000
+                client.stream.sendall(Frame(Opcode.BINARY, frame).serialize(mask=True) * 100)
         assert time.monotonic() < began + 4.0
-        assert sent > CLOSING_BYTES_MAX
+
+
+def test_what_was_on_its_way_when_a_link_is_told_to_go_costs_it_nothing(
+    relay: RelayUnderTest,
+) -> None:
+    """It is told why, and ends the connection as it should."""
+    with clients(relay.address, 1) as (client,):
+        client.frame(Opcode.TEXT, b"hello")
+        late = Frame(Opcode.BINARY, bytes(512)).serialize(mask=True)
+        client.stream.sendall(late * min(CLOSING_FRAMES_MAX, CLOSING_BYTES_MAX // 520))
+        assert client.closed()[0] == messages.Closing.BAD_MESSAGE
 
 
 # Slow receivers

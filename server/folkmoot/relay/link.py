@@ -30,8 +30,12 @@ CLOSE_WAIT_S = 5.0
 # them again.
 WRITE_BUFFER_HIGH_BYTES = 65_536
 WRITE_BUFFER_LOW_BYTES = 16_384
+# Parsed at a time. One read may hold 256 KiB, which is more than a tenth of a second's work in
+# frames of a few bytes: who floods is told to go after the first piece of it.
+PIECE_BYTES = 1024
 # What a link may still send after it was told to go, as it cannot know yet; more is a flood.
 CLOSING_BYTES_MAX = 65_536
+CLOSING_FRAMES_MAX = 64
 # Agents send no pings and no pongs; whoever pings gets an answer once a second.
 PINGS_PER_S = 1.0
 PINGS_BURST = 10.0
@@ -60,6 +64,7 @@ class Link(WebSocketsSansIOProtocol):
         self._pings = Bucket(PINGS_PER_S, PINGS_BURST, self.loop.time())
         self._last_call: asyncio.TimerHandle | None = None
         self._closing_bytes = 0
+        self._closing_frames = 0
 
     def attach(self, carrier: Relay | Tunnels, version: int) -> None:
         """The WebSocket is accepted: from now on it is a link, or a tunnel."""
@@ -143,12 +148,16 @@ class Link(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the connection."""
-        if self.close_sent:
-            self._closing_bytes += len(data)
-            if self._closing_bytes > CLOSING_BYTES_MAX:
-                self.transport.abort()
+        for start in range(0, len(data), PIECE_BYTES):
+            if self.transport.is_closing():
                 return
-        super().data_received(data)
+            piece = data[start : start + PIECE_BYTES]
+            if self.close_sent:
+                self._closing_bytes += len(piece)
+                if self._closing_bytes > CLOSING_BYTES_MAX:
+                    self.transport.abort()
+                    return
+            super().data_received(piece)
 
     async def run_asgi(self) -> None:
         """Hands this object to the application, beside what ASGI has."""
@@ -158,6 +167,8 @@ class Link(WebSocketsSansIOProtocol):
 
     def handle_bytes(self, event: Frame) -> None:
         """A binary frame, whole or the first of several."""
+        if self._is_over():
+            return
         if self._carrier is None:
             self.transport.abort()  # it cannot know yet that it may send
         elif event.fin:
@@ -174,6 +185,8 @@ class Link(WebSocketsSansIOProtocol):
         self._malformed()
 
     def _malformed(self) -> None:
+        if self._is_over():
+            return
         if self._carrier is None:
             self.transport.abort()
         else:
@@ -182,6 +195,8 @@ class Link(WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         """Answers, as RFC 6455 wants it, at a rate that costs nothing."""
         output = b"".join(self.conn.data_to_send())
+        if self._is_over():
+            return
         if self._pings.take(1, self.loop.time()) >= 0:
             self.write(output)
         elif self._carrier is not None:
@@ -189,8 +204,19 @@ class Link(WebSocketsSansIOProtocol):
 
     def handle_pong(self, event: Frame) -> None:
         """Nobody asked for it; a flood of them is a flood."""
+        if self._is_over():
+            return
         if self._pings.take(1, self.loop.time()) < 0 and self._carrier is not None:
             self._carrier.too_fast(self._number)
+
+    def _is_over(self) -> bool:
+        """Whether this frame is one of those that come after the link was told to go."""
+        if not self.close_sent:
+            return False
+        self._closing_frames += 1
+        if self._closing_frames > CLOSING_FRAMES_MAX:
+            self.transport.abort()
+        return True
 
     def handle_close(self, event: Frame) -> None:
         """The agent closes, or answers our closing."""
