@@ -14,6 +14,7 @@ import json
 import os
 import random
 import sys
+import time
 from collections import Counter
 
 from folkmoot.agent.links import Links
@@ -26,6 +27,7 @@ from folkmoot.meeting.door import (
     public_of,
     read_notice,
     seal_knock,
+    work_of,
 )
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.invite import Invite, door_cell_secret, door_room_root
@@ -34,15 +36,25 @@ from folkmoot.meeting.secrets import room_seed
 from folkmoot.wire.lanes import LANE_RULES, Direction, LaneSlot
 
 LINKS = 6  # each below the pace of the lane
-# 13 bits cost 10 ms here: more would take the processor from the meeting that is watched.
-BITS_MAX = 12
+WORK_S = 0.01  # for a knock; more would take the processor from the meeting that is watched
+TRIED = 2000
 BADLY, WITHOUT_WORK, WITH_WORK = "badly formed", "without work", "with work"
 READ_BYTES_MAX = 1 << 16
+
+
+def bits_within(seconds: float) -> int:
+    """How many bits of work this machine does in so long, on average."""
+    body, began = bytes(600), time.perf_counter()
+    for _ in range(TRIED):
+        work_of(body)
+    each_s = (time.perf_counter() - began) / TRIED
+    return max(WORK_BITS_MIN, int(seconds / each_s).bit_length() - 1)
 
 
 class Flood:
     def __init__(self, invite: Invite) -> None:
         self.invite = invite
+        self.bits_max = bits_within(WORK_S)
         self.secret = door_cell_secret(invite.door_secret)
         self.bits = WORK_BITS_MIN
         self.sent: Counter[str] = Counter()
@@ -86,7 +98,7 @@ class Flood:
             body = os.urandom(random.randrange(1, 1100))
             message = random.choice((b"", bytes((DoorKind.KNOCK,)))) + body
         else:
-            message = self._knock(min(self.bits, BITS_MAX) if kind == WITH_WORK else 0)
+            message = self._knock(min(self.bits, self.bits_max) if kind == WITH_WORK else 0)
         outbox = Outbox()
         outbox.push(message)
         return council.seal(self.secret, outbox.next_plaintext(), os.urandom)

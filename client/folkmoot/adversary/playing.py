@@ -53,7 +53,7 @@ async def play(scene: Scene, kind: type[Attack], compelled: int, seconds: int = 
     found = await attack.found()
     ended = loop.time()
     await attack.end()
-    await asyncio.sleep(1.5)  # the rows of its last second
+    await scene.until_told(ended)
     length = math.floor(ended - began)
     hearings = scene.hearing(began)
     members = list(scene.members)

@@ -24,6 +24,7 @@ INFORMANT = "Ivo"
 SPEECH_S = 20
 RATE = 48_000
 SETTLE_S = 60.0
+TOLD_S = 15.0
 HOST = "127.0.0.1"
 
 
@@ -168,6 +169,18 @@ class Scene:
                 if row["kind"] == "voice" and row["member"] in names:
                     one.add(names[row["member"]], second, int(row["frames"]))
         return found
+
+    async def until_told(self, until: float) -> None:
+        """Waits for the rows of what every honest member heard until then. On a busy machine they
+        come late, and what is not there yet would count as not heard."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TOLD_S):
+                while not all(self._has_told(name, until) for name in self.honest):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+
+    def _has_told(self, name: str, until: float) -> bool:
+        rows = seconds_of(self.members[name], until - 2.0)
+        return bool(rows) and rows[-1][0] >= 1
 
     def well(self, seconds: float) -> bool:
         """Whether everybody heard everybody lately."""
