@@ -84,7 +84,7 @@ class Flood:
                     self.bits = max(self.bits, read_notice(message[1:]) or 0)
 
     def _knock(self, bits: int) -> bytes:
-        bundle = make_key_package(os.urandom(16), os.urandom(32), os.urandom)
+        bundle = make_key_package(os.urandom(32), os.urandom)
         answer_key = public_of(os.urandom(32))
         knock = Knock(bundle.key_package, "Somebody", answer_key, self.invite.charter.hash)
         return seal_knock(knock, self.invite.door_key, self.invite.group_id, bits, os.urandom)

@@ -143,7 +143,6 @@ class Evidence(Decoder):
 def make_invite() -> Invite:
     return Invite.make(
         group_id=b"g" * 16,
-        inviter_seat=SEAT,
         inviter_private=INVITER,
         door_key=door.public_of(b"d" * 32),
         door_secret=b"e" * 32,

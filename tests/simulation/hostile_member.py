@@ -12,8 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from folkmoot import mls
 from folkmoot.agreement import Naming
+from folkmoot.governance import EXTENSION_TYPE as MEETING_TYPE
 from folkmoot.governance.evidence import CommitEvidence, Evidence, Farewell, make_farewell
+from folkmoot.governance.roll import EXTENSION_TYPE as ROLL_TYPE
 from folkmoot.meeting.epoch_state import EpochState
+from folkmoot.meeting.founding import SUITE
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.records import Content, Handshake, ItemKind, RecordKind, sign_statement
 from folkmoot.meeting.secrets import EXTENSION_TYPE
@@ -137,6 +140,14 @@ def forge_leaf(
         return path.create_path(suite, tree, leaf, lambda key: change(content(key)), mine, *rest)
 
     monkeypatch.setattr("folkmoot.mls.committing.create_path", create_path)
+
+
+def in_seat(seat: bytes, key: bytes, entropy: Callable[[int], bytes]) -> mls.KeyPackageBundle:
+    """A key package for a seat (16 bytes), whoever's the private key (32 bytes) is."""
+    extensions = MEETING_TYPE, ROLL_TYPE
+    return mls.create_key_package(
+        SUITE, seat, entropy, signature_private=key, extension_types=extensions
+    )
 
 
 def with_seat(seat: bytes) -> Callable[[LeafContent], LeafContent]:

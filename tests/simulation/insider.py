@@ -21,9 +21,10 @@ from folkmoot.governance.evidence import (
     make_readmission,
     make_sponsor,
 )
+from folkmoot.governance.seat import seat_of_private
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.records import RecordKind
-from simulation.hostile_member import Hostile
+from simulation.hostile_member import Hostile, in_seat
 from simulation.meeting_world import Member, World
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Insider:
             self._remove_stale,
             self._readmit,
             self._ghost,
+            self._sit_down,
             self._two_commits,
             self._from_the_future,
             self._speak_as,
@@ -114,7 +116,7 @@ class Insider:
         entry = self.hostile.state.entry_of(seat)
         if entry is None:
             return False
-        bundle = make_key_package(seat, self.chance.randbytes(32), self.chance.randbytes)
+        bundle = in_seat(seat, self.chance.randbytes(32), self.chance.randbytes)
         group_id = self.hostile.state.group.group_id
         claim = make_readmission(self.hostile.key, group_id, seat, entry.leaf_hash, bundle.ref)
         self.hostile.commit([mls.Remove(entry.leaf), mls.Add(bundle.key_package)], [claim])
@@ -122,15 +124,29 @@ class Insider:
 
     def _ghost(self, victim: Member) -> bool:
         """Adds one whom nobody let in, or in another's name."""
-        bundle = make_key_package(
-            self.chance.randbytes(16), self.chance.randbytes(32), self.chance.randbytes
-        )
+        bundle = make_key_package(self.chance.randbytes(32), self.chance.randbytes)
         evidence = []
         is_open = victim.meeting.charter.admission is Admission.OPEN
         if is_open or self.chance.random() < 0.5:  # an open door lets anybody in, and needs nobody
             group_id, until = self.hostile.state.group.group_id, self.hostile.tick + 60
             seat, key = victim.meeting.seat, self.hostile.key
             evidence = [make_sponsor(key, group_id, seat, bundle.ref, until)]
+        self.hostile.commit([mls.Add(bundle.key_package)], evidence)
+        return True
+
+    def _sit_down(self, victim: Member) -> bool:
+        """Lets in a guest of its own, as it may, in the seat of one who knocks; if nobody does, of
+        somebody who might."""
+        admission = victim.meeting.charter.admission
+        if admission is Admission.BALLOT:
+            return False
+        seats = [one.meeting.seat for one in self.world.members if not one.inside]
+        seat = seats[0] if seats else seat_of_private(self.chance.randbytes(32))
+        bundle = in_seat(seat, self.chance.randbytes(32), self.chance.randbytes)
+        group_id, until = self.hostile.state.group.group_id, self.hostile.tick + 60
+        own, key = self.who.meeting.seat, self.hostile.key
+        sponsor = make_sponsor(key, group_id, own, bundle.ref, until)
+        evidence = [] if admission is Admission.OPEN else [sponsor]
         self.hostile.commit([mls.Add(bundle.key_package)], evidence)
         return True
 

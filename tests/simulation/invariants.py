@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from folkmoot import mls
 from folkmoot.cells import council
+from folkmoot.governance.seat import seat_of
 from folkmoot.meeting import events
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.epochs import PARENT_KEPT_S
@@ -173,6 +174,9 @@ class Invariants:
             before, after = watch.epochs[one.parent].seats, watch.epochs[one.child].seats
             if out := {one for one in before - after if not facts.may_be_out(one, before)}:
                 raise Violation("no removal", f"{len(out)} seats are gone that did not leave")
+            for seat, _, key in watch.epochs[one.child].roster:
+                if seat != seat_of(key):
+                    raise Violation("own seats", f"one sits in {seat.hex()[:8]} who is another")
             if (ghosts := after - facts.people) or (ghosts := after & facts.unwanted):
                 raise Violation("no ghosts", f"{len(ghosts)} seats that nobody let in")
             self._check_time(one)

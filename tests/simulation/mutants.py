@@ -131,6 +131,25 @@ def _no_sponsor(patches: Patches) -> None:
     patches.set(judging, "_check_admission", check)
 
 
+class _Anything:
+    """What nothing differs from."""
+
+    def __init__(self, _key: bytes) -> None:
+        pass
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _any_seat(patches: Patches) -> None:
+    patches.set(judging, "seat_of", _Anything)
+
+
 # -- keys and counters
 
 
@@ -316,6 +335,7 @@ MUTANTS = (
     Mutant("a farewell needs no signature", _unsigned_farewells, 41),
     Mutant("a farewell of a stale leaf is good", _stale_farewells, 10),
     Mutant("an Add needs no sponsor", _no_sponsor, 4),
+    Mutant("a newcomer may have any seat", _any_seat, 5),
     Mutant("a saved state seals again", _saved_state_seals, 6),
     Mutant("media counters begin anew", _counters_begin_anew, 3),
     Mutant("a message key is used again", _message_keys_stay, 6),

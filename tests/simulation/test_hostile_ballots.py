@@ -218,7 +218,7 @@ def somebody_outside_who_may_propose(s: Scene) -> Forged:
 
 
 def admission_by_ballot_where_sponsors_admit(s: Scene) -> Forged:
-    bundle = make_key_package(b"stranger's  seat", b"k" * 32, s.world.entropy)
+    bundle = make_key_package(b"k" * 32, s.world.entropy)
     motion = s.motion(MotionKind.ADMIT, bundle.ref)
     proof = s.proof(motion, [s.ann, s.bob, s.cy, s.dee, s.mal])
     return s.mallory.commit([mls.Add(bundle.key_package)], [proof])
@@ -330,7 +330,7 @@ def test_guests_decide_nothing() -> None:
         )
 
     def sponsored_by_a_guest(s: Scene) -> Forged:
-        bundle = make_key_package(b"stranger's  seat", b"k" * 32, world.entropy)
+        bundle = make_key_package(b"k" * 32, world.entropy)
         sponsor = make_sponsor(
             mal.meeting._context.key, mal.meeting.group_id, mal.meeting.seat, bundle.ref,
             s.mallory.tick + 60,

@@ -22,7 +22,7 @@ from folkmoot.meeting import events
 from folkmoot.meeting.founding import SUITE, make_key_package
 from folkmoot.meeting.pending import Request
 from folkmoot.meeting.records import RecordKind
-from simulation.hostile_member import Forged, Hostile, forge_leaf, with_seat
+from simulation.hostile_member import Forged, Hostile, forge_leaf, in_seat, with_seat
 from simulation.meeting_world import Member, World, agreed
 from simulation.test_meeting import meet, say, speak, texts
 
@@ -44,8 +44,11 @@ class Scene:
     def leaf(self, member: Member) -> int:
         return self.mallory.leaf_of(member)
 
-    def stranger(self, seat: bytes = b"stranger's  seat") -> mls.KeyPackageBundle:
-        return make_key_package(seat, STRANGER_KEY, self.world.entropy)
+    def stranger(self, seat: bytes | None = None) -> mls.KeyPackageBundle:
+        """Somebody whom nobody knows, in their own seat or in another's."""
+        if seat is None:
+            return make_key_package(STRANGER_KEY, self.world.entropy)
+        return in_seat(seat, STRANGER_KEY, self.world.entropy)
 
     def goes_on(self, why: str, forged: Forged | None) -> None:
         """Everybody refused, with this reason, and the meeting is what it was."""
@@ -240,7 +243,7 @@ HOSTILE: list[tuple[Callable[[Scene], Forged], str]] = [
     (add_without_a_sponsor, "whom no elector admitted"),
     (add_in_anothers_name, "did not sign"),
     (add_with_an_old_admission, "too old"),
-    (add_into_a_taken_seat, "a seat that is taken"),
+    (add_into_a_taken_seat, "not the one of its key"),
     (without_evidence_at_all, "evidence cannot be read"),
     (from_before_its_parent, "before that of the commit it follows"),
     (sit_down_in_anothers_seat, "another seat"),
@@ -255,6 +258,54 @@ def test_everybody_refuses(
 ) -> None:
     scene = Scene(monkeypatch)
     scene.goes_on(why, attack(scene))
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before anybody said yes", "after"])
+def test_nobody_sits_down_where_somebody_knocks(
+    early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever votes may let in whom they like: so Mallory lets in a guest of her own, in exactly
+    the seat that Eve knocks for. Everybody refuses, and Eve comes in."""
+    scene = Scene(monkeypatch)
+    world, mallory = scene.world, scene.mallory
+    for one in [*scene.honest, scene.mal]:
+        one.admits = False
+
+    def ann_hears() -> list[str]:
+        return [one.knock for one in scene.ann.of(events.Knocked) if one.name == "Eve"]
+
+    eve = world.join("Eve", scene.ann.meeting.invite_text())
+    world.run_until(lambda: bool(mallory.inside.entrance.waiting() and ann_hears()), 10)
+    (knocker,) = mallory.inside.entrance._callers.values()
+    if not early:
+        world.do(scene.ann, lambda m: m.admit(ann_hears()[-1], world.now))
+    guest = scene.stranger(knocker.view.identity)
+    sponsor = make_sponsor(
+        mallory.key, scene.mal.meeting.group_id, scene.mal.meeting.seat, guest.ref,
+        mallory.tick + 60,
+    )  # fmt: skip
+    mallory.publish(RecordKind.REQUEST, Request(guest.key_package, sponsor).encode())
+    forged = mallory.commit([mls.Add(guest.key_package)], [sponsor])
+    world._pump(scene.mal)
+    if early:
+        world.run(3)
+        assert agreed([*scene.honest, scene.mal])
+        world.do(scene.ann, lambda m: m.admit(ann_hears()[-1], world.now))
+    world.run_until(lambda: agreed([*scene.honest, scene.mal, eve]), 20)
+    for one in scene.honest:
+        whys = [event.why for event in one.of(events.Refused)]
+        assert any("not the one of its key (check 341)" in why for why in whys), (one.name, whys)
+        assert one.meeting._inside is not None
+        state = one.meeting._inside.epochs.current
+        assert state.authenticator != forged.child
+        entry = state.entry_of(eve.meeting.seat)
+        assert entry is not None
+        assert entry.signature_key == eve.meeting._context.key.public_key().public_bytes_raw()
+        one.admits = True
+    speak(world, scene.ann, FRAMES * 0.02)
+    world.run(2.5)
+    say(world, eve, "I am Eve")
+    world.run_until(lambda: all("I am Eve" in texts(one) for one in scene.honest), 20)
 
 
 @pytest.mark.parametrize("what", ["update", "remove"])

@@ -11,7 +11,6 @@ from folkmoot.governance import PRESETS, Relay
 from folkmoot.governance.roll import Roll
 from folkmoot.meeting import UsageError, events, secession
 from folkmoot.meeting.calls import Call, Go, call_id
-from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.names import member_id
 from folkmoot.meeting.records import RecordKind
 from folkmoot.meeting.save import Saved
@@ -19,7 +18,7 @@ from folkmoot.meeting.secession import CALL_S, WAIT_S, OpenCall
 from folkmoot.wire import codec
 from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.labels import Sign
-from simulation.hostile_member import Hostile
+from simulation.hostile_member import Hostile, in_seat
 from simulation.meeting_world import Member, World, agreed
 from simulation.patches import Patches, remember
 from simulation.test_meeting import meet, say, speak, texts
@@ -230,7 +229,7 @@ class Trap:
 
 def test_nobody_is_brought_in_whom_nobody_called() -> None:
     trap = Trap()
-    cy = make_key_package(trap.cy.meeting.seat, b"c" * 32, trap.world.entropy)
+    cy = in_seat(trap.cy.meeting.seat, b"c" * 32, trap.world.entropy)
     trap.open.replies[trap.cy.meeting.seat] = cy.key_package
     trap.go(trap.open)
     trap.nobody_went()
@@ -240,7 +239,7 @@ def test_nobody_is_brought_in_whom_nobody_called() -> None:
 def test_nobody_sits_down_in_anothers_seat() -> None:
     """Bob is called and has not answered; Mallory answers for him, with a key of its own."""
     trap = Trap()
-    bob = make_key_package(trap.bob.meeting.seat, b"b" * 32, trap.world.entropy)
+    bob = in_seat(trap.bob.meeting.seat, b"b" * 32, trap.world.entropy)
     trap.open.replies[trap.bob.meeting.seat] = bob.key_package
     trap.go(trap.open)
     trap.nobody_went()

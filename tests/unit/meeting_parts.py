@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from folkmoot import mls
 from folkmoot.governance import PRESETS, Charter, MeetingExtension, Relay
 from folkmoot.governance.evidence import CommitEvidence
+from folkmoot.governance.seat import seat_of_private
 from folkmoot.meeting.context import Context, make_context
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.founding import found_group, make_key_package
@@ -33,12 +34,12 @@ def entropy_of(seed: object) -> Callable[[int], bytes]:
     return random.Random(f"{seed}").randbytes
 
 
-def seat_of(name: str) -> bytes:
-    return name.encode().ljust(16, b"-")
-
-
 def key_of(name: str) -> bytes:
     return random.Random(f"key {name}").randbytes(32)
+
+
+def seat_of(name: str) -> bytes:
+    return seat_of_private(key_of(name))
 
 
 @dataclass
@@ -91,7 +92,7 @@ class People:
         self.tick = TICK
         founder = names[0]
         state, self.extension = found_group(
-            GROUP, seat_of(founder), key_of(founder), charter, RELAYS,
+            GROUP, key_of(founder), charter, RELAYS,
             tick=TICK, entropy=self.entropy,
         )  # fmt: skip
         self.members = {founder: Person(founder, state)}
@@ -107,7 +108,7 @@ class People:
         return self.extension.charter
 
     def bundle(self, name: str) -> mls.KeyPackageBundle:
-        return make_key_package(seat_of(name), key_of(name), self.entropy)
+        return make_key_package(key_of(name), self.entropy)
 
     def commit(
         self, by: str, proposals: Sequence[mls.Proposal] = (), *, takes_away: bool = False
@@ -149,9 +150,7 @@ class People:
         self.commit(by, [mls.Remove(self[name].state.own_leaf)], takes_away=True)
 
     def context(self, name: str, now: float = 100.0) -> Context:
-        return make_context(
-            GROUP, seat_of(name), key_of(name), RELAYS, now, WALL_S, entropy_of(f"context {name}")
-        )
+        return make_context(GROUP, key_of(name), RELAYS, now, WALL_S, entropy_of(f"context {name}"))
 
 
 __all__ = ["MeetingExtension", "People", "Person", "Signed"]

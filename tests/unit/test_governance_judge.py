@@ -22,6 +22,7 @@ from folkmoot.governance.evidence import (
 from folkmoot.governance.judge import Change, Newcomer, RosterEntry, Verdict, judge
 from folkmoot.governance.refusals import Refusal, Rule
 from folkmoot.governance.roll import Roll
+from folkmoot.governance.seat import seat_of
 from folkmoot.governance.terms import Pairs, Terms
 from folkmoot.wire.address import RelayAddress
 
@@ -31,7 +32,7 @@ CHARTER = PRESETS["unremovable"]
 OPEN = replace(CHARTER, admission=Admission.OPEN)
 RELAY = Relay(RelayAddress("192.0.2.1", 443, b"p" * 32))
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([i]) * 32) for i in range(6)]
-SEATS = [bytes([i]) * 16 for i in range(6)]
+SEATS = [seat_of(key.public_key().public_bytes_raw()) for key in KEYS]
 ROSTER = tuple(
     RosterEntry(i, SEATS[i], KEYS[i].public_key().public_bytes_raw(), b"leaf %d" % i)
     for i in range(4)
@@ -140,7 +141,11 @@ BY_ANOTHER = make_farewell(KEYS[3], GROUP, SEATS[2], ROSTER[2].leaf_hash)
         ({"evidence": (OTHER_GROUP,), "adds": (NEW,)}, Rule.ADMISSION_SIGNATURE),
         ({"evidence": (STRANGER,), "adds": (NEW,)}, Rule.NOT_ADMITTED),
         ({"evidence": (NOT_HIS_SEAT,), "adds": (NEW,)}, Rule.ADMISSION_SIGNATURE),
-        ({"evidence": (SPONSOR,), "adds": (replace(NEW, seat=SEATS[1]),)}, Rule.SEAT_TAKEN),
+        ({"evidence": (SPONSOR,), "adds": (returning(1),)}, Rule.SEAT_TAKEN),
+        # A guest in the seat of a member, or of one who is about to come, and a member's own key.
+        ({"evidence": (SPONSOR,), "adds": (replace(NEW, seat=SEATS[1]),)}, Rule.SEAT_KEY),
+        ({"evidence": (SPONSOR,), "adds": (replace(NEW, seat=SEATS[4]),)}, Rule.SEAT_KEY),
+        ({"adds": (replace(NEW, seat=bytes(16)),), "charter": OPEN}, Rule.SEAT_KEY),
         ({"evidence": (SPONSOR,), "adds": (NEW, NEW)}, Rule.SEAT_TAKEN),
         ({"evidence": (SPONSOR, SPONSOR), "adds": (NEW,)}, Rule.SPONSOR_TWICE),
         ({"evidence": (SPONSOR,)}, Rule.EVIDENCE_LEFT),

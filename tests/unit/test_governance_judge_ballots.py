@@ -29,6 +29,7 @@ from folkmoot.governance.judge import Change, Newcomer, RosterEntry, Verdict, ju
 from folkmoot.governance.motion import Motion, MotionKind
 from folkmoot.governance.refusals import Refusal, Rule
 from folkmoot.governance.roll import Elector, Roll
+from folkmoot.governance.seat import seat_of
 from folkmoot.governance.terms import Pairs, Terms
 from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.codec import DecodeError
@@ -50,7 +51,7 @@ OTHER_RELAY = Relay(RelayAddress("192.0.2.2", 443, b"q" * 32))
 LINES = dataclasses.replace(CIRCLE, lineage=True)
 ASSEMBLY = PRESETS["assembly"]
 BY_BALLOT = dataclasses.replace(CIRCLE, admission=Admission.BALLOT)
-NEW = Newcomer(b"r" * 32, seat(9), KEYS[seat(9)])
+NEW = Newcomer(b"r" * 32, seat_of(KEYS[seat(9)]), KEYS[seat(9)])
 
 
 class Place:
@@ -193,8 +194,12 @@ def test_the_electors_admit_where_the_charter_says_so() -> None:
     for adds in ((other,), (NEW, other), ()):
         refused(place, Rule.CERTIFICATE_CHANGE, proof, adds=adds)
     refused(place, Rule.CERTIFICATE_CHANGE, proof, adds=(NEW,), removes=(3,))
-    taken = dataclasses.replace(NEW, seat=seat(2))
-    refused(place, Rule.SEAT_TAKEN, proof, adds=(taken,))
+    for others in (seat(2), seat(8)):
+        refused(place, Rule.SEAT_KEY, proof, adds=(dataclasses.replace(NEW, seat=others),))
+    left = Roll.of([*everyone(4).electors, Elector(NEW.seat)])
+    place_left = Place(dataclasses.replace(BY_BALLOT, lineage=True), 4, left)
+    again = place_left.proof(place_left.motion(MotionKind.ADMIT, NEW.reference), (0, 1, 2))
+    refused(place_left, Rule.SEAT_TAKEN, again, adds=(NEW,))
     refused(place, Rule.SEAT_SIZE, proof, adds=(dataclasses.replace(NEW, seat=b"short"),))
     keyless = dataclasses.replace(NEW, signature_key=bytes(32))
     refused(place, Rule.NEWCOMER_KEY, proof, adds=(keyless,))
@@ -253,20 +258,20 @@ def test_guests_do_not_admit_commit_or_vote() -> None:
 def test_who_comes_in_where_lines_count_is_in_its_sponsors() -> None:
     roll = in_lines((0,), (1, 4), (2,), (8,))
     place = Place(LINES, 5, roll)
-    for by, line in ((0, seat(9)), (4, seat(1)), (2, seat(2))):
+    for by, line in ((0, NEW.seat), (4, seat(1)), (2, seat(2))):
         sponsor = make_sponsor(key(by), GROUP, seat(by), NEW.reference, TICK + 60)
         stayed = roll.among({seat(n) for n in range(5)})
-        after = place.with_roll(Roll.of([*stayed.electors, Elector(seat(9), line)]))
+        after = place.with_roll(Roll.of([*stayed.electors, Elector(NEW.seat, line)]))
         assert place.decide(sponsor, adds=(NEW,), after=after).terms == after
         refused(place, Rule.CONTEXT, sponsor, adds=(NEW,))
-        forged = place.with_roll(Roll.of([*stayed.electors, Elector(seat(9), bytes(16))]))
+        forged = place.with_roll(Roll.of([*stayed.electors, Elector(NEW.seat, bytes(16))]))
         refused(place, Rule.CONTEXT, sponsor, adds=(NEW,), after=forged)
 
 
 def test_the_seat_of_an_elector_who_left_is_not_taken_again() -> None:
-    again = dataclasses.replace(NEW, seat=seat(8))
-    refused(HALL, Rule.SEAT_TAKEN, adds=(again,))
-    assert HALL.decide(adds=(NEW,)).joined == (seat(9),)
+    left = Place(ASSEMBLY, 6, Roll.of([*RAISED.electors, Elector(NEW.seat)]))
+    refused(left, Rule.SEAT_TAKEN, adds=(NEW,))
+    assert HALL.decide(adds=(NEW,)).joined == (NEW.seat,)
 
 
 def test_the_roll_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from folkmoot.meeting.invite import (
     InviteError,
     NewerInviteError,
     NotAnInviteError,
+    OlderInviteError,
     TornInviteError,
     door_cell_secret,
     door_room_root,
@@ -40,7 +41,6 @@ RELAYS = [
 def make(**changes: object) -> Invite:
     fields: dict[str, object] = {
         "group_id": b"g" * 16,
-        "inviter_seat": b"s" * 16,
         "inviter_private": KEY,
         "door_key": DOOR,
         "door_secret": b"x" * 32,
@@ -112,10 +112,17 @@ def test_a_changed_character_is_recognised(place: int, character: str) -> None:
 
 
 def test_a_newer_version_is_named_as_such() -> None:
-    for content in (b"\x02", b"\x02" + b"anything at all" * 20):
+    for content in (b"\x03", b"\x03" + b"anything at all" * 20):
         word = "folkmoot:" + base64.urlsafe_b64encode(sealed(content)).decode().rstrip("=")
         with pytest.raises(NewerInviteError, match="newer version"):
             Invite.parse(word)
+
+
+def test_an_older_version_is_named_as_such() -> None:
+    """Also one that is right in all else: its meeting's seats are any 16 bytes."""
+    for content in (b"\x01", b"\x01" + INVITE.encode()[1:-4]):
+        with pytest.raises(OlderInviteError, match="older version"):
+            Invite.decode(sealed(content))
 
 
 def test_a_newer_charter_is_named_as_such() -> None:
@@ -135,7 +142,7 @@ def test_whoever_changes_a_byte_cannot_sign_it(place: int, change: int) -> None:
 
 def test_a_signature_for_something_else_is_refused() -> None:
     content = INVITE.encode()[: -4 - 64]
-    signed = b"\x10" + b"g" * 16 + b"s" * 16 + content
+    signed = b"\x10" + b"g" * 16 + INVITE.inviter_seat + content
     assert sign(KEY, Sign.INVITE, signed) == INVITE.signature
     for signature in (sign(KEY, Sign.BEACON, signed), sign(KEY, Sign.INVITE, content)):
         with pytest.raises(ForgedInviteError, match="signed"):
@@ -167,7 +174,6 @@ def test_a_door_that_everybody_can_open_is_refused(door_key: bytes) -> None:
     [
         {"group_id": b"g" * 15},
         {"group_id": b"g" * 33},
-        {"inviter_seat": b"s"},
         {"door_key": b"d"},
         {"door_secret": b"d"},
         {"relays": []},
@@ -191,5 +197,5 @@ def test_every_error_says_something_to_people() -> None:
         for value in vars(invites).values()
         if isinstance(value, type) and issubclass(value, InviteError)
     ]
-    assert len(errors) == 5
+    assert len(errors) == 6
     assert all(error.__doc__ and error.__doc__.endswith(".") for error in errors)

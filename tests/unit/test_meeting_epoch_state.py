@@ -122,7 +122,7 @@ def test_somebody_outside_may_not_propose(people: People) -> None:
 @pytest.mark.parametrize("seat", ["cleo", "ada"])
 def test_nobody_comes_in_from_outside(people: People, seat: str) -> None:
     """Neither as a newcomer nor in the place of one who is in, by that one's own key."""
-    bundle = make_key_package(seat_of(seat), key_of(seat), people.entropy)
+    bundle = make_key_package(key_of(seat), people.entropy)
     _, message = mls.Group.external_join(
         people["bob"].state.group.group_info(),
         bundle,

@@ -31,6 +31,7 @@ from folkmoot.meeting.events import CharterDiffers, Refused, Waiting
 from folkmoot.meeting.founding import make_key_package
 from folkmoot.meeting.outside import BEST_SIDE_S, LEAF_ANSWERS_MAX, WELCOME_WAIT_S, Outside
 from folkmoot.meeting.records import Handshake
+from simulation.hostile_member import in_seat
 from unit.meeting_parts import GROUP, People, key_of, seat_of
 
 NOW = 100.0
@@ -44,7 +45,7 @@ class Newcomer:
         self.people = People("ada", "bob")
         self.context = self.people.context("cleo", NOW)
         self.door = self.people["ada"].state.secrets.door
-        self.bundle = make_key_package(seat_of("cleo"), key_of("cleo"), self.people.entropy)
+        self.bundle = make_key_package(key_of("cleo"), self.people.entropy)
         self.outside = Outside(
             self.context, bundle=self.bundle, name="Cleo",
             charter=charter or self.people.charter, door_key=public_of(self.door.private),
@@ -121,6 +122,16 @@ def test_another_meeting_is_not_ours() -> None:
     object.__setattr__(cleo.context, "group_id", b"another group...")
     (event,) = cleo.hear(cleo.welcome(), group=b"another group...")
     assert event == Refused("admission", "The door let us into another meeting.")
+    assert cleo.outside.take_admitted() is None
+
+
+def test_a_group_with_somebody_in_anothers_seat_is_none_of_ours() -> None:
+    """The members let nobody sit down like that; so whoever sends us this is no member."""
+    cleo = Newcomer()
+    thief = in_seat(seat_of("dan"), key_of("thief"), cleo.people.entropy)
+    cleo.people.commit("ada", [mls.Add(thief.key_package)])
+    (event,) = cleo.hear(cleo.welcome())
+    assert event == Refused("admission", "What the door gave us is not a meeting.")
     assert cleo.outside.take_admitted() is None
 
 

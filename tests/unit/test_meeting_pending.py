@@ -28,6 +28,7 @@ from folkmoot.meeting.pending import (
     Request,
 )
 from folkmoot.wire import codec
+from simulation.hostile_member import in_seat
 from unit.meeting_parts import GROUP, TICK, People, entropy_of, key_of, seat_of
 
 NOW = 50.0
@@ -114,7 +115,7 @@ def test_key_packages_of_another_kind_are_refused(people: People, waiting: Pendi
     entropy = entropy_of(1)
     for bundle in (
         mls.create_key_package(2, seat_of("cleo"), entropy),
-        mls.create_key_package(1, b"short", entropy),
+        mls.create_key_package(3, seat_of("cleo"), entropy, signature_private=key_of("cleo")),
     ):
         sponsor = make_sponsor(people["bob"].key, GROUP, seat_of("bob"), bundle.ref, UNTIL)
         why = ask(people, waiting, Request(bundle.key_package, sponsor))
@@ -131,6 +132,7 @@ def test_a_key_package_is_for_the_time_that_it_says(people: People, waiting: Pen
             1,
             seat_of("cleo"),
             people.entropy,
+            signature_private=key_of("cleo"),
             extension_types=(EXTENSION_TYPE,),
             not_before=not_before,
             not_after=not_after,
@@ -144,11 +146,16 @@ def test_a_key_package_is_for_the_time_that_it_says(people: People, waiting: Pen
 def test_seats_and_keys_of_others_are_not_given_again(people: People, waiting: Pending) -> None:
     assert ask(people, waiting, sponsored(people, "eve")) == "its seat is taken, or was"
     assert ask(people, waiting, sponsored(people, "cleo")) is None
-    for seat, key in (("cleo", "dan"), ("dan", "cleo"), ("dan", "eve")):
-        bundle = make_key_package(seat_of(seat), key_of(key), people.entropy)
+    again = make_key_package(key_of("cleo"), people.entropy)
+    into_hers = in_seat(seat_of("cleo"), key_of("dan"), people.entropy)
+    under_hers = in_seat(seat_of("dan"), key_of("cleo"), people.entropy)
+    for bundle, refusal in (
+        (again, "its seat or key is another's"),
+        (into_hers, "its seat is not the one of its key"),
+        (under_hers, "its seat is not the one of its key"),
+    ):
         sponsor = make_sponsor(people["bob"].key, GROUP, seat_of("bob"), bundle.ref, UNTIL)
-        why = ask(people, waiting, Request(bundle.key_package, sponsor))
-        assert why == "its seat or key is another's", (seat, key)
+        assert ask(people, waiting, Request(bundle.key_package, sponsor)) == refusal
     assert len(waiting.adds) == 1
 
 
@@ -326,7 +333,7 @@ def test_a_claim_is_signed_by_its_member_for_this_leaf_and_key(
     good, bob = coming_back(people), coming_back(people, "bob")
     assert isinstance(good.evidence, Readmission)
     assert isinstance(bob.evidence, Readmission)
-    stolen = make_key_package(seat_of("eve"), key_of("thief"), people.entropy)
+    stolen = in_seat(seat_of("eve"), key_of("thief"), people.entropy)
     by_thief = make_readmission(
         people["eve"].key, GROUP, seat_of("eve"), people["eve"].leaf_hash, stolen.ref
     )

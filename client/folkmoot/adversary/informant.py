@@ -26,7 +26,7 @@ from folkmoot.agent.path_choice import PathChoice, Wish
 from folkmoot.agent.session import Session, wall_seconds
 from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 from folkmoot.cells.media import VOICE
-from folkmoot.governance.evidence import SEAT_BYTES, CommitEvidence
+from folkmoot.governance.evidence import CommitEvidence
 from folkmoot.meeting import Meeting
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.founding import make_key_package
@@ -170,7 +170,7 @@ class Informant:
         if inside is None:
             return
         state = inside.epochs.current
-        bundle = make_key_package(os.urandom(SEAT_BYTES), os.urandom(32), os.urandom)
+        bundle = make_key_package(os.urandom(32), os.urandom)
         evidence = CommitEvidence(state.secrets.tick, ()).encode()
         _, message = mls.Group.external_join(
             state.group.group_info(), bundle, authenticated_data=evidence, entropy=os.urandom

@@ -40,6 +40,7 @@ from folkmoot.governance.extension import MeetingExtension
 from folkmoot.governance.motion import Motion, MotionKind
 from folkmoot.governance.refusals import Refusal, Rule
 from folkmoot.governance.roll import Roll
+from folkmoot.governance.seat import seat_of
 from folkmoot.governance.standing import Standing
 from folkmoot.governance.terms import Pairs, Terms
 from folkmoot.wire.codec import DecodeError
@@ -182,13 +183,14 @@ def _judge_consent(change: Change, evidence: CommitEvidence, parent: _Parent) ->
     joined: dict[bytes, bytes] = {}  # and who brought them in
     readmitted: list[bytes] = []
     for newcomer in change.adds:
-        _check_newcomer(newcomer)
         back = returning.pop(newcomer.reference, None)
         if back is not None:
             if back.seat != newcomer.seat:
                 raise Refusal(Rule.READMISSION_SEAT)
             if parent.by_seat[back.seat].signature_key != newcomer.signature_key:
                 raise Refusal(Rule.READMISSION_KEY)
+        _check_newcomer(newcomer)
+        if back is not None:
             readmitted.append(newcomer.seat)
             continue
         if newcomer.seat in joined:
@@ -233,6 +235,8 @@ def _check_newcomer(newcomer: Newcomer) -> None:
         raise Refusal(Rule.SEAT_SIZE)
     if load_public_key(newcomer.signature_key) is None:
         raise Refusal(Rule.NEWCOMER_KEY)
+    if newcomer.seat != seat_of(newcomer.signature_key):
+        raise Refusal(Rule.SEAT_KEY)
 
 
 def _check_seat_free(newcomer: Newcomer, parent: _Parent) -> None:

@@ -51,6 +51,7 @@ class Rule(enum.Enum):
     ADMISSION_TIME = (338, "an admission that is too old, or holds for too long")
     ADMISSION_SIGNATURE = (339, "an admission that the sponsor did not sign")
     ROLL_FULL = (340, "more electors than a meeting can have")
+    SEAT_KEY = (341, "a newcomer's seat is not the one of its key")
     # Of a certificate.
     MOTION_CHARTER = (351, "a motion under another charter")
     MOTION_ROLL = (352, "a motion among other electors than the certificate makes out")

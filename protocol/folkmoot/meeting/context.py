@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from folkmoot.governance import Relay
 from folkmoot.governance.evidence import TICK_MAX
 from folkmoot.governance.extension import MeetingExtension
+from folkmoot.governance.seat import seat_of_private
 from folkmoot.meeting.events import Event, Outgoing, Save, SendCells
 from folkmoot.meeting.relay_book import RelayBook
 from folkmoot.meeting.rooms import Lane, RoomTable, Wanted
@@ -102,7 +103,6 @@ class Context:
 
 def make_context(
     group_id: bytes,
-    seat: bytes,
     key: bytes,
     relays: tuple[Relay, ...],
     now: float,
@@ -115,7 +115,7 @@ def make_context(
     book = RelayBook(relays, reserve)
     return Context(
         group_id=group_id,
-        seat=seat,
+        seat=seat_of_private(key),
         key=Ed25519PrivateKey.from_private_bytes(key),
         relays=book,
         entropy=entropy,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from folkmoot import mls
 from folkmoot.governance.charter import Admission
+from folkmoot.governance.seat import seat_of
 from folkmoot.meeting.callers import ANSWER_EVERY_S, Caller, FormerDoor, Welcomed
 from folkmoot.meeting.context import Context, UsageError
 from folkmoot.meeting.door import (
@@ -197,14 +198,9 @@ class Entrance:
     def _may_have(self, view: mls.KeyPackageView) -> bool:
         """Whether who has this key may knock for this seat: a member reads which seat a newcomer
         knocks for, and could knock for it, too, and push the newcomer's own knock out."""
-        seat, key = view.identity, view.signature_key
-        if seat == self.context.seat:
+        if view.identity == self.context.seat:
             return False  # our own claim, come back from the relay
-        entry = self.epochs.current.entry_of(seat)
-        if entry is not None and entry.signature_key != key:
-            return False
-        same = (one.view for one in self._callers.values() if one.view.identity == seat)
-        return all(one.signature_key == key for one in same)
+        return view.identity == seat_of(view.signature_key)
 
     def _make_place(self, caller: Caller) -> bool:
         """Room for one more: of one seat only the newest knock stays, then the least work goes."""

@@ -6,8 +6,10 @@ from folkmoot import mls
 from folkmoot.governance.judge import Change, Newcomer, RosterEntry
 from folkmoot.governance.refusals import Refusal, Rule
 from folkmoot.governance.roll import Roll
+from folkmoot.governance.seat import seat_of
 from folkmoot.governance.terms import Pairs, Terms
 from folkmoot.meeting.secrets import MeetingSecrets
+from folkmoot.wire.codec import DecodeError
 
 SFRAME_EXPORT_LABEL = "SFrame 1.0 Base Key"  # RFC 9605 §5.2
 SFRAME_BASE_BYTES = 32
@@ -59,6 +61,12 @@ class EpochState:
     def has_key(self, signature_key: bytes) -> bool:
         """Whether some member signs with this key."""
         return any(entry.signature_key == signature_key for entry in self.roster)
+
+    def check_seats(self) -> None:
+        """Raises DecodeError where somebody sits in a seat that is not the one of its key. The
+        judge keeps every epoch so that follows one that is; whoever comes in checks its first."""
+        if any(entry.seat != seat_of(entry.signature_key) for entry in self.roster):
+            raise DecodeError("somebody in it sits in a seat that is not theirs")
 
     @property
     def own_leaf(self) -> int:

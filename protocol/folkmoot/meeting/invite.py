@@ -14,7 +14,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -25,8 +25,8 @@ from folkmoot.governance.charter import (
     NewerCharterError,
     charter_hash,
 )
-from folkmoot.governance.evidence import SEAT_BYTES
 from folkmoot.governance.extension import Relay
+from folkmoot.governance.seat import seat_of
 from folkmoot.meeting.relay_book import NAMED_MAX
 from folkmoot.mls.errors import UsageError
 from folkmoot.wire import codec
@@ -42,7 +42,7 @@ from folkmoot.wire.labels import (
 )
 
 SCHEME = "folkmoot:"
-INVITE_VERSION = 1
+INVITE_VERSION = 2
 GROUP_ID_BYTES_MIN = 16
 GROUP_ID_BYTES_MAX = 32
 KEY_BYTES = 32
@@ -73,6 +73,11 @@ class NewerInviteError(InviteError):
     """This invite was made by a newer version of Folkmoot. Install that version to use it."""
 
 
+class OlderInviteError(InviteError):
+    """This invite was made by an older version of Folkmoot, whose meetings this one cannot be in.
+    Ask for an invite of this version."""
+
+
 class ForgedInviteError(InviteError):
     """This invite is not what who invited you signed. Ask them for another, by another way."""
 
@@ -93,11 +98,10 @@ def door_cell_secret(secret: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """`group_id`: 16 to 32 bytes; `inviter_seat`: 16; `inviter_key`: Ed25519, 32; `door_key`:
-    X25519 public key, 32, to which knocks are sealed; `door_secret`: 32; `relays`: 1 to 6."""
+    """`group_id`: 16 to 32 bytes; `inviter_key`: Ed25519, 32; `door_key`: X25519 public key, 32, to
+    which knocks are sealed; `door_secret`: 32; `relays`: 1 to 6."""
 
     group_id: bytes
-    inviter_seat: bytes
     inviter_key: bytes
     door_key: bytes
     door_secret: bytes = field(repr=False)
@@ -110,33 +114,31 @@ class Invite:
         cls,
         *,
         group_id: bytes,
-        inviter_seat: bytes,
         inviter_private: Ed25519PrivateKey,
         door_key: bytes,
         door_secret: bytes,
         charter: Charter,
         relays: Sequence[Relay],
     ) -> Invite:
-        """An invite signed by `inviter_private`, the key of the leaf in `inviter_seat`."""
+        """An invite signed by `inviter_private`, the key of the inviter's leaf."""
         key = inviter_private.public_key().public_bytes_raw()
-        unsigned = cls(
-            group_id, inviter_seat, key, door_key, door_secret, charter, tuple(relays), b""
-        )
+        unsigned = cls(group_id, key, door_key, door_secret, charter, tuple(relays), b"")
         unsigned._check_sizes()
         signature = sign(inviter_private, Sign.INVITE, unsigned._signed_content())
-        return cls(
-            group_id, inviter_seat, key, door_key, door_secret, charter, tuple(relays), signature
-        )
+        return replace(unsigned, signature=signature)
 
     def _check_sizes(self) -> None:
         if not GROUP_ID_BYTES_MIN <= len(self.group_id) <= GROUP_ID_BYTES_MAX:
             raise UsageError("a group id has 16 to 32 bytes")
-        if len(self.inviter_seat) != SEAT_BYTES:
-            raise UsageError("a seat has 16 bytes")
         if len(self.door_key) != KEY_BYTES or len(self.door_secret) != SECRET_BYTES:
             raise UsageError("the door's key and secret have 32 bytes each")
         if not 1 <= len(self.relays) <= RELAYS_MAX:
             raise UsageError(f"an invite names 1 to {RELAYS_MAX} relays")
+
+    @property
+    def inviter_seat(self) -> bytes:
+        """16 bytes: the seat of the inviter's key."""
+        return seat_of(self.inviter_key)
 
     @property
     def charter_hash(self) -> bytes:
@@ -157,7 +159,6 @@ class Invite:
         return (
             codec.u8(INVITE_VERSION)
             + codec.opaque(self.group_id)
-            + self.inviter_seat
             + self.inviter_key
             + self.door_key
             + self.door_secret
@@ -205,6 +206,8 @@ class Invite:
         # tell a new invite from a torn one.
         if content[0] > INVITE_VERSION:
             raise NewerInviteError
+        if content[0] < INVITE_VERSION:
+            raise OlderInviteError
         try:
             invite = codec.decode(cls._read, content)
         except NewerCharterError:
@@ -218,13 +221,11 @@ class Invite:
 
     @classmethod
     def _read(cls, reader: codec.Reader) -> Invite:
-        version = reader.u8()
-        if version != INVITE_VERSION:
-            raise codec.DecodeError(f"an invite of version {version}")
+        reader.u8()  # the version
         group_id = reader.opaque(GROUP_ID_BYTES_MAX)
         if len(group_id) < GROUP_ID_BYTES_MIN:
             raise codec.DecodeError("a group id that is too short")
-        seat, key = reader.take(SEAT_BYTES), reader.take(KEY_BYTES)
+        key = reader.take(KEY_BYTES)
         door_key, door_secret = reader.take(KEY_BYTES), reader.take(SECRET_BYTES)
         if _of_low_order(door_key):
             raise codec.DecodeError("a door key that everybody can open")
@@ -233,7 +234,7 @@ class Invite:
         if not relays:
             raise codec.DecodeError("no relay")
         signature = reader.take(SIGNATURE_BYTES)
-        return cls(group_id, seat, key, door_key, door_secret, charter, relays, signature)
+        return cls(group_id, key, door_key, door_secret, charter, relays, signature)
 
 
 def _of_low_order(public: bytes) -> bool:

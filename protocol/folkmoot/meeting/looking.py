@@ -161,7 +161,6 @@ class Looking:
         if self._invite_cache is None or self._invite_cache[0] != made_of:
             invite = Invite.make(
                 group_id=self._context.group_id,
-                inviter_seat=self._context.seat,
                 inviter_private=self._context.key,
                 door_key=door,
                 door_secret=self._inside.entrance.secrets.secret,

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from folkmoot import mls
 from folkmoot.cells.frames import EncodedFrame, MediaKind
 from folkmoot.governance import PRESETS, Charter, Relay
-from folkmoot.governance.evidence import SEAT_BYTES
 from folkmoot.governance.motion import MOTION_S, MotionKind
 from folkmoot.governance.relay_change import RelayListError, parse_relays
 from folkmoot.meeting.context import UsageError, make_context
@@ -39,6 +38,7 @@ from folkmoot.meeting.walking import Walking
 from folkmoot.wire.codec import DecodeError
 
 GROUP_ID_BYTES = 16
+KEY_BYTES = 32
 LOST_CHECK_EVERY_S = 1.0
 ALONE_S = 20.0  # nobody answered at the door: the seat's owner goes on alone
 
@@ -62,11 +62,11 @@ class Meeting(Walking):
     ) -> Meeting:
         """Opens a meeting with ourselves in it; `relays` are in use, `reserve` is moved to when
         they fail. UsageError when they cannot carry one."""
-        group_id, seat, key = entropy(GROUP_ID_BYTES), entropy(SEAT_BYTES), entropy(32)
+        group_id, key = entropy(GROUP_ID_BYTES), entropy(KEY_BYTES)
         used, kept = tuple(relays), tuple(reserve)
-        context = make_context(group_id, seat, key, used, now, wall_s, entropy, reserve=kept)
+        context = make_context(group_id, key, used, now, wall_s, entropy, reserve=kept)
         tick = context.wall_s(now)
-        state, _ = found_group(group_id, seat, key, charter, used, kept, tick=tick, entropy=entropy)
+        state, _ = found_group(group_id, key, charter, used, kept, tick=tick, entropy=entropy)
         meeting = cls(context, clean_name(name))
         meeting._enter(state, inviter_key=None, now=now)
         return meeting
@@ -82,8 +82,8 @@ class Meeting(Walking):
         entropy: Callable[[int], bytes],
     ) -> Meeting:
         """Knocks at the meeting of an invite."""
-        seat, key = entropy(SEAT_BYTES), entropy(32)
-        context = make_context(invite.group_id, seat, key, invite.relays, now, wall_s, entropy)
+        key = entropy(KEY_BYTES)
+        context = make_context(invite.group_id, key, invite.relays, now, wall_s, entropy)
         meeting = cls(context, clean_name(name))
         meeting._invite = invite
         meeting._outside = Outside.of_invite(context, invite, meeting.name, key, now)
@@ -111,7 +111,6 @@ class Meeting(Walking):
             raise mls.StateError(mls.Check.SAVED_STATE, "of another seat")
         context = make_context(
             group.group_id,
-            saved.seat,
             group.signature_private,
             saved.extension.relays,
             now,

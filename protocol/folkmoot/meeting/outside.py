@@ -115,7 +115,7 @@ class Outside:
         """A newcomer with an invite; `key`: the private key (32 bytes) of its leaf to be."""
         outside = cls(
             context,
-            bundle=make_key_package(context.seat, key, context.entropy),
+            bundle=make_key_package(key, context.entropy),
             name=name,
             charter=invite.charter,
             door_key=invite.door_key,
@@ -139,7 +139,7 @@ class Outside:
         door = inside.entrance.secrets
         outside = cls(
             context,
-            bundle=make_key_package(context.seat, state.group.signature_private, context.entropy),
+            bundle=make_key_package(state.group.signature_private, context.entropy),
             name=inside.name,
             charter=inside.extension.charter,
             door_key=public_of(door.private),
@@ -278,7 +278,7 @@ class Outside:
                 return
             self._granted_at = None
             self._bundle = make_key_package(
-                self._context.seat, self._context.key.private_bytes_raw(), self._context.entropy
+                self._context.key.private_bytes_raw(), self._context.entropy
             )
         self._leaf_answers += 1
         if self._claim is None:
@@ -300,6 +300,7 @@ class Outside:
             if state.terms.extensions() != tuple((one.type, one.data) for one in group.extensions):
                 # The members' judge lets nothing else in; whoever sends us this is no member.
                 raise DecodeError("a group with more in it than the meeting's terms")
+            state.check_seats()
         except (mls.MlsError, DecodeError):
             self._tell_refused("What the door gave us is not a meeting.")
             return

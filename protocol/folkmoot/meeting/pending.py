@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from folkmoot import mls
 from folkmoot.governance.charter import Admission, Charter
 from folkmoot.governance.evidence import (
-    SEAT_BYTES,
     Certificate,
     CommitEvidence,
     Evidence,
@@ -28,6 +27,7 @@ from folkmoot.governance.judge import terms_after
 from folkmoot.governance.motion import MOTION_S_MAX, MotionKind
 from folkmoot.governance.refusals import Refusal
 from folkmoot.governance.roll import ROLL_MAX
+from folkmoot.governance.seat import seat_of
 from folkmoot.governance.terms import Terms
 from folkmoot.meeting.door import KEY_PACKAGE_BYTES_MAX
 from folkmoot.meeting.epoch_state import EpochState
@@ -121,10 +121,12 @@ class Pending:
             view = mls.parse_key_package(request.key_package)
         except mls.MlsError as error:
             return f"its key package is not valid: {error}"
-        if view.suite != state.group.suite or len(view.identity) != SEAT_BYTES:
+        if view.suite != state.group.suite:
             return "its key package is for another kind of meeting"
         if load_public_key(view.signature_key) is None:
             return "its key is not one that anybody can be held to"
+        if view.identity != seat_of(view.signature_key):
+            return "its seat is not the one of its key"
         if not view.not_before <= wall_s <= view.not_after:
             # Who commits must not put in what is out of date (RFC 9420 §7.3). Ours hold for ever:
             # a newcomer's clock may be wrong, and an admission soon ends by its sponsor's clock.

@@ -15,7 +15,7 @@ from folkmoot.meeting.records import NAME_BYTES_MAX
 from folkmoot.meeting.secrets import MeetingSecrets
 from folkmoot.wire import codec
 
-SAVED_VERSION = 3
+SAVED_VERSION = 4
 LOCAL_MAX = 1024  # members muted, and hidden, for oneself
 GROUP_BYTES_MAX = 8 << 20
 BEACON_MS_MAX = 1 << 48  # the year 10889: what is later is no clock's, and leaves no time for more

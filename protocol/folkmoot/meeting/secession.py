@@ -145,7 +145,7 @@ class Secession:
         one.own = yes
         if yes:
             key = self._key.private_bytes_raw()
-            one.bundle = make_key_package(self._own, key, self._entropy)
+            one.bundle = make_key_package(key, self._entropy)
         package = None if one.bundle is None else one.bundle.key_package
         self._count(one, self._own, package, now)
         return self._sign(Sign.CALL_REPLY, Reply(self._own, name, package).encode()).encode()
@@ -252,7 +252,7 @@ class Secession:
         try:
             created = state.group.branch(
                 self._entropy(GROUP_ID_BYTES),
-                make_key_package(self._own, self._key.private_bytes_raw(), self._entropy),
+                make_key_package(self._key.private_bytes_raw(), self._entropy),
                 list(packages.values()),
                 [mls.Extension(*pair) for pair in terms.extensions()],
                 group_info_extensions=[mls.Extension(SECRETS_TYPE, secrets.encode())],
