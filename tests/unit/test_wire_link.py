@@ -191,7 +191,10 @@ def test_absurd_work_is_not_done() -> None:
     assert events(link) == [RoomRefused(1, Refusal.WORK_WANTED, "dig")]
 
 
-@pytest.mark.parametrize(("refusal", "pause_s"), [(Refusal.BUSY, 0.95), (Refusal.EXPIRED, 0.05)])
+@pytest.mark.parametrize(
+    ("refusal", "pause_s"),
+    [(Refusal.BUSY, 0.95), (Refusal.ALREADY_OPEN, 0.95), (Refusal.EXPIRED, 0.05)],
+)
 def test_what_passes_is_tried_again(refusal: Refusal, pause_s: float) -> None:
     link = machine()
     link.open_room(1, SEED, VOICE, Direction.BOTH, 0.0)

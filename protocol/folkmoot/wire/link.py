@@ -43,6 +43,9 @@ OPEN_WAIT_S = 10.0
 CHALLENGE_USE_S = CHALLENGE_S - 1.5
 CHALLENGES_MAX = 8  # asked for or unspent, at a time
 RETRY_S = 1.0
+# After one of our own rooms was closed before the relay had answered its opening, the relay has it
+# open until that answer has come to us and our closing has come back: about a round trip.
+STILL_OPEN_S = 1.0
 WORK_TRIES = 2048  # hashes in one slice: about 2 ms
 ROOMS_MAX = 256  # rooms of one link, whatever a relay allows: requests have one byte
 OUTGOING_MAX = 512  # messages that whoever drives this has not fetched yet; the oldest give way
@@ -381,6 +384,8 @@ class LinkMachine:
             self._challenges.clear()  # those that are left are as old on the relay's clock
         elif message.code == Refusal.BUSY:
             room.retry_at = now + RETRY_S
+        elif message.code == Refusal.ALREADY_OPEN:
+            room.retry_at = now + STILL_OPEN_S
         else:
             self._drop(room, message.code, _printable(message.sentence))
             return
