@@ -15,7 +15,7 @@ from folkmoot.governance.extension import MeetingExtension
 from folkmoot.governance.seat import seat_of_private
 from folkmoot.meeting.events import Event, Outgoing, Save, SendCells
 from folkmoot.meeting.relay_book import RelayBook
-from folkmoot.meeting.rooms import Lane, RoomTable, Wanted
+from folkmoot.meeting.rooms import COUNCIL, VOICE, Lane, RoomTable, Wanted
 
 OUTGOING_MAX = (
     4096  # actions waiting for the driver; over it the oldest cells go, never anything else
@@ -45,6 +45,8 @@ class Context:
     rooms: RoomTable
     outgoing: deque[Outgoing] = field(default_factory=deque, repr=False)
     events: deque[Event] = field(default_factory=deque, repr=False)
+    # Root of rooms that council and voice go to besides those that they go to.
+    former_root: bytes | None = field(default=None, repr=False)
 
     def wall_ms(self, now: float) -> int:
         return int((now + self.wall_offset_s) * 1000)
@@ -79,9 +81,14 @@ class Context:
         self, lane: Lane, roots: Sequence[bytes], relays: Iterable[int]
     ) -> list[tuple[int, int]]:
         """Of these relays, in their order, those with a room of this lane that is open to send
-        into, and that room: the one of the first of `roots` that is."""
-        rooms = ((relay, self.rooms.send_handle(relay, lane, roots)) for relay in relays)
-        return [(relay, room) for relay, room in rooms if room is not None]
+        into, and that room: the one of the first of `roots` that is, and of `former_root`, too."""
+        ways: list[tuple[int, int]] = []
+        for relay in relays:
+            rooms = [self.rooms.send_handle(relay, lane, roots)]
+            if self.former_root is not None and lane in (COUNCIL, VOICE):
+                rooms.append(self.rooms.send_handle(relay, lane, (self.former_root,)))
+            ways += [(relay, room) for room in dict.fromkeys(rooms) if room is not None]
+        return ways
 
     def save(self, data: bytes) -> None:
         """The state to keep; whatever is queued after it depends on it."""
@@ -96,7 +103,7 @@ class Context:
         be done and told is done there, and this side has queues of its own from now on."""
         relays = self.relays.beside(extension.relays, extension.reserve)
         rooms = RoomTable(relays.pin, self.rooms)
-        other = replace(self, group_id=group_id, relays=relays, rooms=rooms)
+        other = replace(self, group_id=group_id, relays=relays, rooms=rooms, former_root=None)
         self.outgoing, self.events = deque(), deque()
         return other
 

@@ -60,6 +60,10 @@ WATCH_AGAIN_S = 2.0
 PICTURE_RELAYS = 2
 PICTURES_PER_S = 60  # cells, in a meeting whose lanes do not say
 PICTURES_MAX = 64  # rooms of others' pictures open at once
+# Whoever is taken out leaves the others new rooms. A relay opens them to each within a round trip
+# of that one's own, and what is said there before is lost to those who wait: so for as long as slow
+# ones need all is said in the old rooms, too, under the new epoch's keys.
+ROOMS_OPEN_S = 1.0
 
 
 class Hearing(ABC):
@@ -121,6 +125,7 @@ class Hearing(ABC):
             context.group_id, context.seat, context.key, context.tell, context.entropy
         )
         self.walked: WalkedOut | None = None
+        self._former_until = now
         self.follow(now)
 
     @property
@@ -138,6 +143,7 @@ class Hearing(ABC):
 
     def follow(self, now: float) -> None:
         state = self.epochs.current
+        self._speak_in_former(state, now)
         self.context.relays.follow(self.extension.relays, self.extension.reserve, now)
         self.presence.follow(state)
         self.motions.follow(state, self.context.wall_s(now))
@@ -146,6 +152,19 @@ class Hearing(ABC):
         self.media.set_pace(self._pace(LaneSlot.VOICE), self._pace(LaneSlot.PICTURE), now)
         self.relay_watch.settled(state, self._pace(LaneSlot.VOICE), now)
         self.beacons.soon(now)
+
+    def _speak_in_former(self, state: EpochState, now: float) -> None:
+        """For a moment after an epoch that only takes seats away: in its parent's rooms, too."""
+        if self.epochs.kept:
+            before = self.epochs.kept[-1].state
+            if {one.seat for one in state.roster} < {one.seat for one in before.roster}:
+                self.context.former_root = before.secrets.room_root
+                self._former_until = now + ROOMS_OPEN_S
+
+    def look_at_former(self, now: float) -> None:
+        """Whether that moment is over."""
+        if now >= self._former_until:
+            self.context.former_root = None
 
     def listen_anew(self) -> None:
         """The set of epochs that are heard changed."""

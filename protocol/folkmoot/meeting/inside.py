@@ -307,6 +307,7 @@ class Inside(Departing):
         if now >= self._group_at or (due is not None and now >= due):
             self._group_at = now + GROUP_EVERY_S
             self._look_after_group(now)
+        self.look_at_former(now)
         if now >= self._check_at:
             self._check_at = now + CHECK_EVERY_S
             if self.presence.changed(now):
