@@ -164,7 +164,7 @@ class Insider:
         """A voice cell under the victim's leaf, which the group's keys allow, signed by another."""
         media, state = self.hostile.inside.media, self.hostile.state
         held, leaf = media._epochs.get(state.authenticator), self._leaf(victim)
-        known = None if held is None or leaf is None else media._author(held, leaf)
+        known = None if held is None or leaf is None else held.author(leaf)
         if held is None or leaf is None or known is None:
             return False
         packer, number = VoicePacker(), 2 * self.chance.randrange(100_000, 1 << 29)

@@ -196,7 +196,7 @@ def test_what_is_not_counted_or_not_said_is_noticed(
 
 def bad_luck(seed: int, rounds: int, names: tuple[str, ...] = NAMES) -> tuple[float, list[str]]:
     """Honest relays, lines that lose one cell in twenty, and relays, agents' lines and sockets that
-    stop and hang: seconds that were played, and whoever was blamed all the same."""
+    stop and hang: seconds that were played, and whoever was blamed, or marked, all the same."""
     moot = Moot(seed, names, loss=0.05)
     world, chance = moot.world, moot.world.chance("luck")
     began = world.now
@@ -217,6 +217,7 @@ def bad_luck(seed: int, rounds: int, names: tuple[str, ...] = NAMES) -> tuple[fl
         world.run(15)
     notices = [one for member in moot.members for one in member.of(events.Noticed)]
     wrong = [str(one) for one in notices if one.kind is not UNREACHED]
+    wrong += [str(one) for member in moot.members for one in member.of(events.Marked)]
     return world.now - began, wrong
 
 

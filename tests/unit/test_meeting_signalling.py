@@ -14,6 +14,7 @@ from folkmoot.meeting.signalling import (
     FAR_LOOKS_PER_S,
     NEAR_STEPS,
     OWN_SALTS_MAX,
+    Echo,
     Signalling,
 )
 from unit.meeting_parts import People, entropy_of
@@ -153,15 +154,30 @@ def test_a_secret_is_tried_once_though_two_epochs_share_it(
 
 
 def test_own_cells_are_known_when_they_come_back(listening: Signalling) -> None:
-    own = listening.seal(CURRENT, b"words")
+    own = listening.seal(CURRENT, b"words", 3)
     assert len(own) == council.CELL_BYTES
-    assert listening.is_own(own)
-    assert not listening.is_own(cell(CURRENT))
+    assert listening.echo(cell(CURRENT), 3) is None
+    assert [listening.echo(own, 3) for _ in range(3)] == [Echo.FIRST, Echo.AGAIN, Echo.AGAIN]
     plaintext = listening.open(own, 0.0)
     assert plaintext is not None
     assert plaintext.startswith(b"words")
 
 
+@pytest.mark.parametrize("place", [council.SALT_BYTES, 400, council.CELL_BYTES - 1])
+def test_a_bent_cell_is_no_echo(listening: Signalling, place: int) -> None:
+    own = listening.seal(CURRENT, b"words", 3)
+    bent = own[:place] + bytes((own[place] ^ 1,)) + own[place + 1 :]
+    assert listening.echo(bent, 3) is Echo.BENT
+    assert listening.open(bent, 0.0) is None
+    assert listening.echo(own, 3) is Echo.FIRST, "what is bent takes nothing from what is not"
+
+
+def test_what_another_relay_brings_of_ours_is_no_echo(listening: Signalling) -> None:
+    own = listening.seal(CURRENT, b"words", 3)
+    assert listening.echo(own, 4) is None
+    assert listening.echo(own, 3) is Echo.FIRST
+
+
 def test_only_the_newest_own_cells_are_remembered(listening: Signalling) -> None:
-    cells = [listening.seal(CURRENT, b"") for _ in range(OWN_SALTS_MAX + 1)]
-    assert [listening.is_own(one) for one in cells] == [False] + [True] * OWN_SALTS_MAX
+    cells = [listening.seal(CURRENT, b"", 0) for _ in range(OWN_SALTS_MAX + 1)]
+    assert [listening.echo(one, 0) for one in cells] == [None] + [Echo.FIRST] * OWN_SALTS_MAX

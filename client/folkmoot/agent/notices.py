@@ -1,15 +1,52 @@
-"""What people are told when a relay keeps somebody's voice from others, or nothing gets through."""
+"""What people are told when a relay keeps somebody's voice from others, or nothing gets through,
+and of marks against relays."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from folkmoot.meeting import Meeting, events, names
+from folkmoot.meeting.marks import MarkKind
 from folkmoot.meeting.noticing import NoticeKind
 from folkmoot.wire.address import RelayAddress, format_host_port
 
 # (Of other relays there may be none.)
 OTHERS = "What another relay of the meeting carries comes all the same."
+
+# No more than what can be told from what came (`marks`): each names all who can have done it.
+MARKS = {
+    MarkKind.REPEATS: (
+        "The same pieces come more than once through the relay {}. It repeats them, or somebody in "
+        "the meeting does who sends through it. Each counts once all the same."
+    ),
+    MarkKind.BENDS: (
+        "Altered pieces come through the relay {}. It alters them, or somebody in the meeting sends "
+        "such through it. They are left out."
+    ),
+    MarkKind.LATE: (
+        "What comes through the relay {} is more than a second behind the other relays. It holds "
+        "it back or is overburdened, or your own way to it is slow."
+    ),
+    MarkKind.REORDERS: (
+        "Pieces come out of their order through the relay {}. It holds some of them back, or "
+        "somebody in the meeting sends them again through it."
+    ),
+}
+
+
+def marked(event: events.Marked) -> dict[str, Any]:
+    """As the contract has it."""
+    return {
+        "event": "marked",
+        "relay": str(event.relay),
+        "what": event.kind.value,
+        "sentence": f"{mark_sentence(event.kind, event.relay)} {OTHERS}",
+    }
+
+
+def mark_sentence(kind: MarkKind, relay: RelayAddress) -> str:
+    """What a mark says."""
+    return MARKS[kind].format(_place(relay))
 
 
 def event_of(meeting: Meeting, event: events.Noticed, who: str) -> dict[str, Any]:

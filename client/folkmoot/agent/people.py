@@ -84,7 +84,7 @@ class Words:
             place = str(event["relay"]).partition("#")[0]
             what = "is connected" if kind == "relay_up" else "is not connected"
             return Text(f"The relay {place} {what}.", style="dim")
-        if kind in ("withheld", "unreached", "deafened"):
+        if kind in ("withheld", "unreached", "deafened", "marked"):
             return Text(printable(str(event["sentence"])), style="yellow")
         if kind == "refused":
             return Text(printable(f"Not done: {event['why']}"), style="yellow")

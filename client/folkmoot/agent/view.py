@@ -25,10 +25,13 @@ def charter_view(charter: Charter) -> Event:
 Sees = Mapping[RelayAddress, Event]
 
 
-def relays_view(meeting: Meeting, up: Mapping[RelayAddress, bool], sees: Sees) -> list[Event]:
+def relays_view(
+    meeting: Meeting, up: Mapping[RelayAddress, bool], sees: Sees, now: float
+) -> list[Event]:
     """Those in use, the reserve, and those that the meeting left a moment ago. `use`: "in use",
     "reserve", or "left"; `sees`: what each sees of us (`path_choice.sight`); where nobody knows,
-    as much as it could."""
+    as much as it could. `marks`: sentences."""
+    marks = meeting.marks(now)
     return [
         {
             "address": str(one.relay.address),
@@ -39,6 +42,10 @@ def relays_view(meeting: Meeting, up: Mapping[RelayAddress, bool], sees: Sees) -
             "entry_to": [],
             "carries": one.carries,
             "by": "",
+            "marks": [
+                notices.mark_sentence(kind, one.relay.address)
+                for kind in marks.get(one.relay.address, ())
+            ],
             **sees.get(one.relay.address, {}),
         }
         for one in meeting.relay_uses()
@@ -87,7 +94,7 @@ def snapshot_of(
         ],
         "safety_code": meeting.safety_code,
         "epoch": meeting.epoch,
-        "relays": relays_view(meeting, relays_up, sees),
+        "relays": relays_view(meeting, relays_up, sees, now),
         "confirmed": meeting.confirmed,
         "calls": walkouts.calls_of(meeting, now),
         "charter": charter_view(meeting.charter),
@@ -212,6 +219,8 @@ def event_of(meeting: Meeting, event: events.Event, now: float) -> list[Event]:
         return [{"event": "problem", "sentence": sentence}]
     if isinstance(event, events.Noticed):
         return [notices.event_of(meeting, event, name_and_tag(meeting, event.seat))]
+    if isinstance(event, events.Marked):
+        return [notices.marked(event)]
     if isinstance(event, events.Confirmed):
         return [{"event": "confirmed"}]
     if isinstance(event, events.Waiting):

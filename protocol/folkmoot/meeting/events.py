@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from folkmoot.cells.frames import EncodedFrame, MediaKind
 from folkmoot.governance.charter import Charter
 from folkmoot.governance.motion import Motion
+from folkmoot.meeting.marks import MarkKind
 from folkmoot.meeting.noticing import NoticeKind
 from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.lanes import Direction, LaneSlot
@@ -227,6 +228,14 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True)
+class Marked:
+    """A mark against a relay, by what we ourselves got through it. Told once while it lasts."""
+
+    kind: MarkKind
+    relay: RelayAddress
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """Something was not done. `what`: admission, commit, chat and so on; `why`: a sentence; `seat`:
     whose it was, if that is known and not ours."""
@@ -286,6 +295,7 @@ Event = (
     | CallOver
     | WalkedOut
     | Noticed
+    | Marked
     | Refused
     | CharterDiffers
     | Left

@@ -43,7 +43,7 @@ from folkmoot.meeting.records import (
 from folkmoot.meeting.relay_watch import RelayWatch
 from folkmoot.meeting.rooms import COUNCIL, DOOR, VOICE, Lane, Wanted
 from folkmoot.meeting.secession import Secession, WalkedOut
-from folkmoot.meeting.signalling import Signalling
+from folkmoot.meeting.signalling import Echo, Signalling
 from folkmoot.meeting.ways import Ways
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
@@ -99,7 +99,7 @@ class Hearing(ABC):
         self._council_pacer = Pacer(1 / self._pace(LaneSlot.COUNCIL), now)
         voice, pictures = self._pace(LaneSlot.VOICE), self._pace(LaneSlot.PICTURE)
         self.relay_watch = RelayWatch(context, now)
-        self.media = MediaPlane(context, voice, pictures, now, self.relay_watch.heard_copy)
+        self.media = MediaPlane(context, voice, pictures, now, self.relay_watch)
         self.motions = Motions(context.group_id, context.seat, context.tell)
         self.laggards = Laggards()
         self.entrance = Entrance(
@@ -240,15 +240,26 @@ class Hearing(ABC):
                 self.act(now)
         elif slot is LaneSlot.COUNCIL:
             for cell in cells:
-                if self.signalling.is_own(cell):
-                    self.ways.heard_echo(wanted.relay, now)
-                    self.beacons.heard_echo(wanted.relay, now)
-                elif (plaintext := self.signalling.open(cell, now)) is not None:
-                    for kind, body in self.council.receive(plaintext, now):
-                        self._hear(kind, body, now)
+                echo = self.signalling.echo(cell, wanted.relay)
+                if echo is None or echo is Echo.BENT:
+                    self._hear_cell(wanted.relay, cell, echo, now)
+                    continue
+                self.ways.heard_echo(wanted.relay, now)
+                self.beacons.heard_echo(wanted.relay, now)
+                if echo is Echo.AGAIN:
+                    self.relay_watch.repeated(wanted.relay, now)
             self.act(now)
         else:
             self.media.receive(wanted.relay, wanted.lane, cells, now)
+
+    def _hear_cell(self, relay: int, cell: bytes, echo: Echo | None, now: float) -> None:
+        """A council cell that is not ours."""
+        plaintext = self.signalling.open(cell, now)
+        if plaintext is not None:
+            for kind, body in self.council.receive(plaintext, now):
+                self._hear(kind, body, now)
+        elif echo is Echo.BENT:
+            self.relay_watch.bent(relay, now)
 
     def _hear(self, kind: ItemKind, body: bytes, now: float) -> None:
         wall_s = self.context.wall_s(now)

@@ -385,8 +385,8 @@ class Inside(Departing):
         # Each relay's copy is sealed anew. That receivers open each of them is the price of cells
         # that name no author: a filter on what all copies have in common would let any member keep
         # another's out, by being first with the same mark.
-        for _, room in self.context.ways_out(COUNCIL, roots, self.context.relays.carrying):
-            self.context.send(room, (self.signalling.seal(secret, plaintext),))
+        for relay, room in self.context.ways_out(COUNCIL, roots, self.context.relays.carrying):
+            self.context.send(room, (self.signalling.seal(secret, plaintext, relay),))
 
     # -- keeping
 

@@ -12,10 +12,12 @@ from folkmoot.meeting.deciding import MotionView
 from folkmoot.meeting.events import ChatReceived
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.invite import Invite
+from folkmoot.meeting.marks import MarkKind
 from folkmoot.meeting.names import member_id, safety_code
 from folkmoot.meeting.outside import Outside
 from folkmoot.meeting.relay_book import RelayUse
 from folkmoot.meeting.views import KnockView, MemberView, knocks_of, roster_of
+from folkmoot.wire.address import RelayAddress
 
 if TYPE_CHECKING:
     from folkmoot.meeting.walking import Departing
@@ -71,6 +73,10 @@ class Looking:
     def relay_uses(self) -> list[RelayUse]:
         """Our relays, what each is for, and which rooms of ours are there."""
         return self._context.relays.uses(self._inside is not None)
+
+    def marks(self, now: float) -> dict[RelayAddress, list[MarkKind]]:
+        """Against which relays we have marks."""
+        return {} if self._inside is None else self._inside.relay_watch.marks(now)
 
     @property
     def extension(self) -> MeetingExtension | None:

@@ -9,13 +9,11 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from folkmoot.cells.authorship import Author
-from folkmoot.cells.duplicates import DuplicateFilter
 from folkmoot.cells.frames import EncodedFrame, MediaKind
 from folkmoot.cells.media import VOICE as VOICE_LANE
 from folkmoot.cells.media import LaneId, MediaKeys, Opened
@@ -25,13 +23,14 @@ from folkmoot.cells.picture_format import KINDS, LANES
 from folkmoot.cells.playable import Fault
 from folkmoot.cells.voice import VoicePacker, VoiceReceiver, decode_cell, is_signed
 from folkmoot.meeting.context import Context
+from folkmoot.meeting.copies import Copies, Look, Watch
+from folkmoot.meeting.epoch_media import EpochMedia
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import FrameReceived, KeyFrameNeeded, LeftOut, PictureGap
 from folkmoot.meeting.own_picture import KEY_FRAMES_BURST, KEY_FRAMES_PER_S, OwnPicture
 from folkmoot.meeting.rooms import VOICE, Lane
 from folkmoot.meeting.screen import Screen
 from folkmoot.wire.codec import DecodeError
-from folkmoot.wire.labels import load_public_key
 from folkmoot.wire.lanes import LaneSlot
 from folkmoot.wire.limits import Bucket
 
@@ -39,18 +38,6 @@ ASK_KEY_EVERY_S = 0.7
 # Pictures have cells all the time while they are on: none for so long is no bad line.
 NOTHING_S = 1.0
 EPOCHS_MAX = 24  # whose keys are held: those that are heard, and those just forgotten
-
-
-@dataclass(slots=True)
-class _EpochMedia:
-    """What one epoch needs for media: keys for each relay's copy, authors, duplicates by lane."""
-
-    state: EpochState
-    keys: dict[int, MediaKeys]
-    authors: dict[int, tuple[Author, Ed25519PublicKey]]
-    filters: dict[LaneId, DuplicateFilter]
-    counters: dict[LaneId, int]
-    copies: dict[int, DuplicateFilter]  # of voice, by relay: which were counted
 
 
 class MediaPlane:
@@ -62,18 +49,18 @@ class MediaPlane:
         voice_cells_per_s: int,
         picture_cells_per_s: int,
         now: float,
-        heard_copy: Callable[[int, bytes, float], None] = lambda relay, seat, now: None,
+        watch: Watch,
     ) -> None:
-        """`heard_copy(relay, seat, now)` hears of every voice cell through which relay it came, the
-        second and third copy, and our own that come back, included."""
+        """`watch` hears of every voice cell through which relay it came, the second and third copy,
+        and our own that come back, included."""
         self._context = context
-        self._heard_copy = heard_copy
+        self._copies = Copies(watch)
         self._picture_cells_per_s = picture_cells_per_s
         self._voice = VoicePacker()
         self._voice_pacer = Pacer(1 / voice_cells_per_s, now)
         self._pictures: dict[MediaKind, OwnPicture] = {}
-        self._epochs: dict[bytes, _EpochMedia] = {}
-        self._order: list[_EpochMedia] = []
+        self._epochs: dict[bytes, EpochMedia] = {}
+        self._order: list[EpochMedia] = []
         self._voices: dict[bytes, VoiceReceiver] = {}
         self._watched: dict[tuple[bytes, MediaKind], PictureReceiver] = {}
         self._asked_at: dict[tuple[bytes, MediaKind], float] = {}
@@ -99,7 +86,7 @@ class MediaPlane:
         for state in states:
             staying.update(entry.seat for entry in state.roster)
             if len(self._epochs) < EPOCHS_MAX:
-                held = before.get(state.authenticator) or _EpochMedia(state, {}, {}, {}, {}, {})
+                held = before.get(state.authenticator) or EpochMedia(state)
                 self._epochs[state.authenticator] = held
         self._order = list(self._epochs.values())
         self.screen.follow(staying)
@@ -108,25 +95,8 @@ class MediaPlane:
         for watched in [one for one in self._watched if one[0] not in staying]:
             self._unwatch(watched)
 
-    def _keys(self, held: _EpochMedia, relay: int) -> MediaKeys:
-        keys = held.keys.get(relay)
-        if keys is None:
-            pin = self._context.relays.pin(relay)
-            keys = MediaKeys(held.state.base_key, held.state.group.epoch, pin)
-            held.keys[relay] = keys
-        return keys
-
-    def _author(self, held: _EpochMedia, leaf: int) -> tuple[Author, Ed25519PublicKey] | None:
-        known = held.authors.get(leaf)
-        if known is None:
-            entry = held.state.entry_at(leaf)
-            key = None if entry is None else load_public_key(entry.signature_key)
-            if entry is None or key is None:
-                return None
-            group = held.state.group
-            author = Author(group.group_id, held.state.authenticator, entry.seat, leaf, group.epoch)
-            known = held.authors[leaf] = author, key
-        return known
+    def _keys(self, held: EpochMedia, relay: int) -> MediaKeys:
+        return held.keys_at(relay, self._context.relays.pin(relay))
 
     # -- sending
 
@@ -242,22 +212,22 @@ class MediaPlane:
                 assert held is not None
                 self._seal_picture(held, kind, picture, roots, now)
 
-    def _next(self, held: _EpochMedia, lane: LaneId) -> tuple[Author, int]:
+    def _next(self, held: EpochMedia, lane: LaneId) -> tuple[Author, int]:
         leaf = held.state.own_leaf
-        known = self._author(held, leaf)
+        known = held.author(leaf)
         assert known is not None  # we are in our own epochs
         counter = held.counters.get(lane, 0)
         held.counters[lane] = counter + 1
         return known[0], counter
 
-    def _seal_voice(self, held: _EpochMedia, roots: Sequence[bytes]) -> None:
+    def _seal_voice(self, held: EpochMedia, roots: Sequence[bytes]) -> None:
         author, counter = self._next(held, VOICE_LANE)
         plaintext = self._voice.next_plaintext(self._context.key, author, counter)
         self._send(held, VOICE_LANE, VOICE, author.leaf, counter, plaintext, roots)
 
     def _seal_picture(
         self,
-        held: _EpochMedia,
+        held: EpochMedia,
         kind: MediaKind,
         picture: OwnPicture,
         roots: Sequence[bytes],
@@ -272,7 +242,7 @@ class MediaPlane:
 
     def _send(
         self,
-        held: _EpochMedia,
+        held: EpochMedia,
         lane: LaneId,
         room_lane: Lane,
         leaf: int,
@@ -296,59 +266,47 @@ class MediaPlane:
             if found is None:
                 continue
             held, opened = found
-            known = self._author(held, opened.leaf)
+            known = held.author(opened.leaf)
             if known is None or known[0].seat == self._context.seat:
                 continue
             author, key = known
             if lane.slot is LaneSlot.VOICE:
-                self._receive_voice(relay, held, opened, author, key, now)
+                self._receive_voice(relay, held, cell, opened, author, key, now)
             elif author.seat == lane.seat:
                 self._receive_picture(held, media_lane, opened, author, key, now)
 
     def _open(
         self, relay: int, lane: LaneId, cell: bytes, now: float
-    ) -> tuple[_EpochMedia, Opened] | None:
+    ) -> tuple[EpochMedia, Opened] | None:
+        failed: list[Look] = []
         for held in self._order:
-            duplicates = held.filters.get(lane)
-            if duplicates is None:
-                duplicates = held.filters[lane] = DuplicateFilter()
-            epoch = held.state.group.epoch
-            own = held.state.own_leaf
+            look: Look | None = None
 
-            def fresh(leaf: int, counter: int) -> bool:
-                if leaf != own and duplicates.fresh(epoch, leaf, counter):  # noqa: B023
-                    return True
-                if lane == VOICE_LANE:
-                    self._count_copy(relay, held, leaf, counter, now)  # noqa: B023
-                return False
+            def opens(leaf: int, counter: int) -> bool:
+                nonlocal look
+                if lane != VOICE_LANE:
+                    return held.is_new(lane, leaf, counter)  # noqa: B023
+                look = self._copies.look(relay, held, leaf, counter, now)  # noqa: B023
+                return look is not None and look.opens
 
-            opened = self._keys(held, relay).open(lane, cell, fresh)
-            if opened is not None:
-                return held, opened
+            opened = self._keys(held, relay).open(lane, cell, opens)
+            if opened is None:
+                if look is not None and look.opens:
+                    failed.append(look)
+                continue
+            if look is not None and not look.is_new:
+                self._copies.opened(look, opened, now)
+                return None
+            return held, opened
+        for look in failed:
+            self._copies.failed(look, cell, now)
         return None
-
-    def _count_copy(
-        self, relay: int, held: _EpochMedia, leaf: int, counter: int, now: float
-    ) -> None:
-        """A copy of a voice cell that is known, as it is our own or one whose signature was
-        checked, came through this relay: it counts once, and only then does its counter count for
-        anything, so that nobody shuts out what is to come by a header with a high one. (Its content
-        is not looked at again, so whoever has the meeting's keys can make copies of what was
-        said.)"""
-        epoch = held.state.group.epoch
-        if leaf == held.state.own_leaf:
-            is_known = counter < held.counters.get(VOICE_LANE, 0)
-        else:
-            is_known = held.filters[VOICE_LANE].accepted(epoch, leaf, counter)
-        known = self._author(held, leaf)
-        copies = held.copies.setdefault(relay, DuplicateFilter())
-        if is_known and known is not None and copies.accept(epoch, leaf, counter):
-            self._heard_copy(relay, known[0].seat, now)
 
     def _receive_voice(
         self,
         relay: int,
-        held: _EpochMedia,
+        held: EpochMedia,
+        cell: bytes,
         opened: Opened,
         author: Author,
         key: Ed25519PublicKey,
@@ -356,22 +314,22 @@ class MediaPlane:
     ) -> None:
         if not is_signed(opened, key, author):
             return
-        if not held.filters[VOICE_LANE].accept(opened.epoch, opened.leaf, opened.counter):
+        if not held.filter(VOICE_LANE).accept(opened.epoch, opened.leaf, opened.counter):
             return
-        self._count_copy(relay, held, opened.leaf, opened.counter, now)
+        self._copies.accepted(relay, held, cell, opened, now)
         try:
-            cell = decode_cell(opened.plaintext)
+            decoded = decode_cell(opened.plaintext)
         except DecodeError:
             self.blame(author.seat, Fault.SOUND)
             return
         receiver = self._voices.get(author.seat)
         if receiver is None:
             receiver = self._voices[author.seat] = VoiceReceiver()
-        self._deliver(author.seat, receiver.receive(cell, opened.epoch, now), now)
+        self._deliver(author.seat, receiver.receive(decoded, opened.epoch, now), now)
 
     def _receive_picture(
         self,
-        held: _EpochMedia,
+        held: EpochMedia,
         lane: LaneId,
         opened: Opened,
         author: Author,

@@ -1,5 +1,5 @@
-"""One member's watch over its relays: what it tells its detector (`noticing`) of what happens, and
-its person of what that finds."""
+"""One member's watch over its relays: what it tells its detector (`noticing`) and its `marks` of
+what happens, and its person of what these find."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from folkmoot.meeting.beacons import beacon_period
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.epoch_state import EpochState
-from folkmoot.meeting.events import Noticed
+from folkmoot.meeting.events import Marked, Noticed
+from folkmoot.meeting.marks import OURS, MarkKind, Marks
 from folkmoot.meeting.noticing import TELL_EVERY_S, NoticeKind, Noticing
 from folkmoot.meeting.records import Beacon
 from folkmoot.meeting.rooms import VOICE
@@ -18,6 +19,7 @@ from folkmoot.wire.limits import Bucket
 LOOK_EVERY_S = 0.5
 LOOK_CONTESTED_S = 0.25  # while somebody misses somebody
 # Notices about others that a person is told of: two members who lie can make one about everybody.
+# Marks as well: one member can make some against every relay.
 TOLD_PER_S = 1 / 10
 TOLD_BURST = 8.0
 LASTS_S = TELL_EVERY_S + LOOK_EVERY_S  # what is not found again by then is over
@@ -29,8 +31,11 @@ class RelayWatch:
     def __init__(self, context: Context, now: float) -> None:
         self._context = context
         self._noticing = Noticing(context.seat)
+        self._marks = Marks()
+        self._lines: dict[bytes, bytes] = {}
         self._look_at = now
         self._told = Bucket(TOLD_PER_S, TOLD_BURST, now)
+        self._marks_told = Bucket(TOLD_PER_S, TOLD_BURST, now)
         # What was found, and when last: it is found again for as long as it goes on.
         self._noticed: dict[tuple[NoticeKind, bytes, RelayAddress], float] = {}
 
@@ -43,10 +48,13 @@ class RelayWatch:
         """The meeting is in this epoch."""
         seats = [entry.seat for entry in state.roster]
         lineage = state.terms.charter.lineage
+        line_of = state.roll.line_of if lineage else lambda seat: None
+        self._lines = {seat: line_of(seat) or seat for seat in seats}
+        self._lines[self._context.seat] = OURS
         self._noticing.settled(
             state.authenticator,
             seats,
-            state.roll.line_of if lineage else lambda seat: None,
+            line_of,
             voice_cells_per_s,
             beacon_period(len(seats)),
             now,
@@ -55,6 +63,26 @@ class RelayWatch:
     def heard_copy(self, relay: int, seat: bytes, now: float) -> None:
         """A voice cell of this seat, or our own, came through."""
         self._noticing.heard_cells(self._name(relay), seat, now)
+
+    def copy_came(self, relay: int, seat: bytes, late_s: float, now: float) -> None:
+        """See `copies.Watch`, and so of the next three."""
+        self._marks.came(relay, self._lines.get(seat, seat), late_s, now)
+
+    def copy_overtaken(self, relay: int, seat: bytes, now: float) -> None:
+        self._marks.overtaken(relay, self._lines.get(seat, seat), now)
+
+    def repeated(self, relay: int, now: float) -> None:
+        self._marks.repeated(relay, now)
+
+    def bent(self, relay: int, now: float) -> None:
+        self._marks.bent(relay, now)
+
+    def marks(self, now: float) -> dict[RelayAddress, list[MarkKind]]:
+        """Those that stand."""
+        return {
+            self._context.relays[relay].address: kinds
+            for relay, kinds in self._marks.standing(now).items()
+        }
 
     def hear(self, beacon: Beacon, now: float) -> None:
         """A new beacon of another member."""
@@ -82,6 +110,10 @@ class RelayWatch:
             if self._is_news(key, now):
                 self._context.tell(Noticed(notice.kind, relay, notice.seat))
             self._noticed[key] = now
+        for number, kind in self._marks.look(now):
+            if self._marks_told.level(now) >= 1:
+                self._marks_told.take(1, now)
+                self._context.tell(Marked(kind, self._context.relays[number].address))
 
     def _is_news(self, key: tuple[NoticeKind, bytes, RelayAddress], now: float) -> bool:
         """Whether a person is told (again). Somebody whose line does not let it reach one of the

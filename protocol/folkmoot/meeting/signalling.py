@@ -9,7 +9,11 @@ only.
 
 from __future__ import annotations
 
+import enum
+import hashlib
+import hmac
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from folkmoot.cells import council
 from folkmoot.meeting.epoch_state import EpochState
@@ -21,6 +25,24 @@ FAR_LOOKS_BURST = 16.0
 OWN_SALTS_MAX = 512
 
 
+class Echo(enum.Enum):
+    """A cell that has the salt of one of ours, from the relay that we gave that to: `FIRST`, it
+    came back; `AGAIN`, once more; `BENT`, it is not what we sent."""
+
+    FIRST = enum.auto()
+    AGAIN = enum.auto()
+    BENT = enum.auto()
+
+
+@dataclass(slots=True)
+class _Sent:
+    """One of our cells; `digest`: its SHA-256."""
+
+    relay: int
+    digest: bytes
+    came: bool = False
+
+
 class Signalling:
     """Seals council cells under the current secret and opens them under any that may be in use."""
 
@@ -30,7 +52,7 @@ class Signalling:
         self._far: list[bytes] = []
         self._steps: frozenset[bytes] = frozenset()  # those ahead of the current epoch's
         self.heard_ahead: bytes | None = None  # that of them under which a cell was opened last
-        self._own: dict[bytes, None] = {}
+        self._own: dict[bytes, _Sent] = {}  # by salt
         self._looks = FAR_LOOKS_BURST
         self._looked_at: float | None = None
 
@@ -53,17 +75,24 @@ class Signalling:
             self._near.append(self.heard_ahead)
         self._far = [one for one in far if one not in self._near]
 
-    def seal(self, secret: bytes, plaintext: bytes) -> bytes:
-        """One council cell."""
+    def seal(self, secret: bytes, plaintext: bytes, relay: int) -> bytes:
+        """One council cell, for the relay with this number."""
         cell = council.seal(secret, plaintext, self._entropy)
         if len(self._own) >= OWN_SALTS_MAX:
             self._own.pop(next(iter(self._own)))
-        self._own[cell[: council.SALT_BYTES]] = None
+        self._own[cell[: council.SALT_BYTES]] = _Sent(relay, hashlib.sha256(cell).digest())
         return cell
 
-    def is_own(self, cell: bytes) -> bool:
-        """Whether this is a cell of ours that came back: the echo."""
-        return cell[: council.SALT_BYTES] in self._own
+    def echo(self, cell: bytes, relay: int) -> Echo | None:
+        """What of ours this is, if anything. Only the whole cell is an echo, and only from the
+        relay that it was sealed for: the salt alone anybody can put on what they like."""
+        sent = self._own.get(cell[: council.SALT_BYTES])
+        if sent is None or sent.relay != relay:
+            return None
+        if not hmac.compare_digest(hashlib.sha256(cell).digest(), sent.digest):
+            return Echo.BENT
+        came, sent.came = sent.came, True
+        return Echo.AGAIN if came else Echo.FIRST
 
     def open(self, cell: bytes, now: float) -> bytes | None:
         """The plaintext of a cell, or None when no secret that may be in use opens it."""

@@ -102,6 +102,7 @@ export class App {
         if (event.sentence && event.state !== "connected") this.toast(cleanText(event.sentence), true);
         break;
       case "unreached": // nobody's fault, as far as anybody knows
+      case "marked":
         this.toast(cleanText(event.sentence));
         break;
       case "withheld":

@@ -1,0 +1,178 @@
+"""The copies of voice cells: each cell comes once through each relay, and what comes otherwise is a
+mark against that relay (`marks`).
+
+A copy is known for one by its header alone, as that costs a block of AES. Headers are a claim: the
+keys of the group make them, and no signature. So what is to be a mark is opened, a few copies a
+second and relay, and as many that came before: a relay that bends one copy in ten is found within
+seconds, and a flood costs no more than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from folkmoot.cells.media import VOICE, Opened
+from folkmoot.cells.voice import is_signed
+from folkmoot.meeting.epoch_media import EpochMedia, Key
+from folkmoot.wire.limits import Bucket
+
+OPENED_PER_S = 4.0
+OPENED_BURST = 4.0
+BUDGETS_MAX = 64  # two for each relay that copies came through lately
+# Cells whose first copy is remembered, to compare with when the others come: some seconds of fifty.
+FIRST_KEPT = 4096
+FIRST_S = 10.0
+BROKEN_KEPT = 256  # cells that did not open, until it is known what they should have been
+BROKEN_S = 5.0
+# What does not open is a bent cell if so much of it is as it should be. A cell of an epoch that is
+# not heard may have its header by chance: one in thirty has one of the first cells of the first
+# leaf in a young meeting.
+ALIKE_SHARE = 0.5
+
+
+class Watch(Protocol):
+    """Who hears of it. `seat`: the sender's, ours of our own cells that come back."""
+
+    def heard_copy(self, relay: int, seat: bytes, now: float) -> None:
+        """A copy came through this relay for the first time."""
+
+    def copy_came(self, relay: int, seat: bytes, late_s: float, now: float) -> None:
+        """The same, and so long after the first copy of the same cell through any relay."""
+
+    def copy_overtaken(self, relay: int, seat: bytes, now: float) -> None:
+        """The same, and a while after a later cell of the same sender through the same relay."""
+
+    def repeated(self, relay: int, now: float) -> None:
+        """A cell came again."""
+
+    def bent(self, relay: int, now: float) -> None:
+        """A cell came whose header is that of another."""
+
+
+class Look(NamedTuple):
+    """What a voice cell's header claims: `again`, whether that cell came through the relay before;
+    `opens`, whether we look further. A cell that `is_new` is opened for what is in it."""
+
+    relay: int
+    held: EpochMedia
+    leaf: int
+    counter: int
+    is_new: bool
+    again: bool
+    opens: bool
+
+    @property
+    def key(self) -> Key:
+        return self.held.key(self.leaf, self.counter)
+
+
+@dataclass(slots=True)
+class _First:
+    """A cell that came for the first time, when, and through which relay. Kept as it came, without
+    the keys that opened it, as those have to go; empty where it is ours."""
+
+    at: float
+    relay: int
+    cell: bytes
+
+
+class Copies:
+    """Of one member's media plane."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._first: dict[Key, _First] = {}
+        self._broken: dict[Key, _First] = {}
+        self._budgets: dict[tuple[int, bool], Bucket] = {}  # by relay, and whether it came before
+
+    def look(
+        self, relay: int, held: EpochMedia, leaf: int, counter: int, now: float
+    ) -> Look | None:
+        """A header came; None when it says nothing. A copy of what is known is counted."""
+        if held.is_new(VOICE, leaf, counter):
+            return Look(relay, held, leaf, counter, is_new=True, again=False, opens=True)
+        if not held.is_known(leaf, counter):
+            return None
+        again = held.through(relay).counted.accepted(held.state.group.epoch, leaf, counter)
+        self._count(relay, held, leaf, counter, b"", now)
+        opens = self._may_open(relay, again, now)
+        return Look(relay, held, leaf, counter, is_new=False, again=again, opens=opens)
+
+    def _may_open(self, relay: int, again: bool, now: float) -> bool:
+        budget = self._budgets.get((relay, again))
+        if budget is None:
+            if len(self._budgets) >= BUDGETS_MAX:
+                del self._budgets[next(iter(self._budgets))]
+            budget = self._budgets[relay, again] = Bucket(OPENED_PER_S, OPENED_BURST, now)
+        if budget.level(now) < 1:
+            return False
+        budget.take(1, now)
+        return True
+
+    def accepted(
+        self, relay: int, held: EpochMedia, cell: bytes, opened: Opened, now: float
+    ) -> None:
+        """A cell came for the first time, and its author signed it."""
+        self._count(relay, held, opened.leaf, opened.counter, cell, now)
+        # What came before it, claimed to be it, and did not open?
+        broken = self._broken.pop(held.key(opened.leaf, opened.counter), None)
+        if broken is not None and now - broken.at < BROKEN_S:
+            self._compare(broken.relay, held, broken.cell, opened, now)
+
+    def _count(
+        self, relay: int, held: EpochMedia, leaf: int, counter: int, cell: bytes, now: float
+    ) -> None:
+        """A copy came of a cell that is known. It counts once. (Few are opened, so whoever has the
+        meeting's keys can make copies of what was said.)"""
+        author, through = held.author(leaf), held.through(relay)
+        if author is None or not through.counted.accept(held.state.group.epoch, leaf, counter):
+            return
+        seat, key = author[0].seat, held.key(leaf, counter)
+        self._watch.heard_copy(relay, seat, now)
+        first = self._first.get(key)
+        if first is None:
+            self._forget(now)
+            first = self._first[key] = _First(now, relay, cell)
+        self._watch.copy_came(relay, seat, now - first.at, now)
+        if through.overtaken(leaf, counter, now):
+            self._watch.copy_overtaken(relay, seat, now)
+
+    def _forget(self, now: float) -> None:
+        """Makes room for one more."""
+        while self._first:
+            oldest = next(iter(self._first))
+            if len(self._first) < FIRST_KEPT and now - self._first[oldest].at < FIRST_S:
+                return
+            del self._first[oldest]
+
+    def opened(self, look: Look, opened: Opened, now: float) -> None:
+        """A copy of what is known was opened: is it that cell, or somebody else's?"""
+        author = look.held.author(look.leaf)
+        if author is None or not is_signed(opened, author[1], author[0]):
+            self._watch.bent(look.relay, now)
+        elif look.again:
+            self._watch.repeated(look.relay, now)
+
+    def failed(self, look: Look, cell: bytes, now: float) -> None:
+        """What claims to be this cell opens under no key."""
+        if look.is_new:
+            if len(self._broken) >= BROKEN_KEPT:
+                del self._broken[next(iter(self._broken))]
+            self._broken[look.key] = _First(now, look.relay, cell)
+            return
+        first = self._first.get(look.key)
+        opened = first and look.held.keys[first.relay].open(VOICE, first.cell)
+        if opened:
+            self._compare(look.relay, look.held, cell, opened, now)
+
+    def _compare(
+        self, relay: int, held: EpochMedia, cell: bytes, opened: Opened, now: float
+    ) -> None:
+        """A cell that does not open with the one that it claims to be, as that should have come
+        through the same relay."""
+        keys = held.keys[relay]  # by which it did not open
+        right = keys.seal(VOICE, opened.leaf, opened.counter, opened.plaintext)
+        alike = sum(came == due for came, due in zip(cell, right, strict=True))
+        if alike >= ALIKE_SHARE * len(right):
+            self._watch.bent(relay, now)
