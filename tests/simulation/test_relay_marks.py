@@ -5,19 +5,19 @@ have none, whatever luck their members have (claim C7). `test_relays` has that n
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from folkmoot.meeting import copies, events, marks
-from folkmoot.meeting.copies import Copies
+from folkmoot.agent import notices
+from folkmoot.meeting import copies, epoch_media, events, marks
 from folkmoot.meeting.marks import MarkKind, Marks
-from folkmoot.meeting.signalling import Signalling
 from folkmoot.wire.lanes import LANE_RULES, LaneSlot
 from simulation.meeting_world import Member, agreed
 from simulation.relay_conduct import (
     Bending,
     Closing,
+    Conduct,
     Crossing,
     Delaying,
     Hostile,
@@ -30,7 +30,6 @@ from simulation.relay_conduct import (
     Replaying,
     Withholding,
 )
-from simulation.test_meeting import speak
 from simulation.test_noticing_whole import NAMES, Moot, bad_luck
 
 REPEATS, BENDS = MarkKind.REPEATS, MarkKind.BENDS
@@ -137,7 +136,9 @@ EARNED: list[tuple[type[Hostile], MarkKind, float]] = [
 ]
 
 
-@pytest.mark.parametrize(("conduct", "kind", "within_s"), EARNED, ids=lambda one: getattr(one, "name", ""))
+@pytest.mark.parametrize(
+    ("conduct", "kind", "within_s"), EARNED, ids=[one[0].name for one in EARNED]
+)
 def test_what_a_relay_does_to_cells_is_a_mark_against_it_alone(
     conduct: type[Hostile], kind: MarkKind, within_s: float
 ) -> None:
@@ -152,3 +153,168 @@ def test_what_a_relay_does_to_cells_is_a_mark_against_it_alone(
         assert kind in one.meeting.marks(moot.world.now)[moot.world.relays[0].address]
     moot.no_frame_is_lost()
     assert agreed(moot.members)
+
+
+@pytest.mark.parametrize("conduct", [Losing, Withholding, Parting, Closing, HoldingALittle])
+def test_what_lines_do_as_well_is_no_mark(conduct: type[Hostile]) -> None:
+    moot = play(conduct, 710)
+    moot.world.run(8)
+    assert not any(told(one) for one in moot.members)
+
+
+def test_what_goes_from_room_to_room_comes_twice() -> None:
+    moot = play(Crossing, 711)
+    moot.world.run(4)
+    assert all(told(one) == [(0, REPEATS)] for one in moot.members)
+
+
+def test_a_mark_is_over_a_minute_after_it_was_earned_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "LASTS_S", 4.0)
+    moot = play(Repeating, 712)
+    first = moot.world.sim_relays[0]
+    moot.world.run(3)
+    assert all(one.meeting.marks(moot.world.now) for one in moot.members)
+    first.take_up(Conduct())
+    moot.world.run(marks.STEPS_KEPT + 5 + 4)  # what it held back came until five seconds later
+    assert not any(one.meeting.marks(moot.world.now) for one in moot.members)
+    first.take_up(Repeating(moot.world.chance("again")))
+    moot.world.run(3)
+    assert all(told(one) == [(0, REPEATS)] * 2 for one in moot.members)
+
+
+# -- members: honest relays
+
+
+def listen(moot: Moot, member: Member, heard: Callable[[events.OpenRoom, bytes], None]) -> None:
+    """What comes to a member in voice rooms of the first relay."""
+    receive = member.meeting.receive
+
+    def received(room: int, cells: Sequence[bytes], now: float) -> None:
+        opened = member.rooms.get(room)
+        if opened is not None and opened.relay == 0 and opened.slot is LaneSlot.VOICE:
+            for cell in cells:
+                heard(opened, cell)
+        receive(room, cells, now)
+
+    setattr(member.meeting, "receive", received)  # noqa: B010
+
+
+def test_who_repeats_or_bends_what_others_say_makes_marks_that_say_so() -> None:
+    for kind, seed in ((REPEATS, 720), (BENDS, 721)):
+        moot = Moot(seed, FEW)
+        eve, seen = moot.members[4], set[bytes]()
+
+        def again(opened: events.OpenRoom, cell: bytes, kind: MarkKind = kind) -> None:
+            if cell not in seen and len(seen) < 40:  # noqa: B023
+                bent = cell[:20] + bytes((cell[20] ^ 1,)) + cell[21:]
+                said = cell if kind is REPEATS else bent
+                seen.update((cell, said))  # noqa: B023
+                eve.meeting._context.send(opened.room, (said,))  # noqa: B023
+
+        listen(moot, eve, again)
+        moot.world.run(4)
+        assert any(told(one) == [(0, kind)] for one in moot.members[:4])
+        assert all(set(told(one)) <= {(0, kind)} for one in moot.members)
+        # Nobody can tell her from the relay, and the words do not.
+        assert "or somebody in the meeting" in notices.MARKS[kind]
+        moot.world.run(6)
+        moot.no_frame_is_lost()
+
+
+def test_what_means_nothing_is_no_mark() -> None:
+    moot = Moot(722, FEW)
+    eve, chance = moot.members[4], moot.world.chance("nonsense")
+
+    def nonsense(opened: events.OpenRoom, cell: bytes) -> None:
+        eve.meeting._context.send(opened.room, (chance.randbytes(VOICE_BYTES),))
+
+    listen(moot, eve, nonsense)
+    moot.world.run(6)
+    assert not any(told(one) for one in moot.members)
+
+
+@pytest.mark.parametrize("late_s", [1.6, None], ids=["late", "in disorder"])
+def test_two_who_hold_back_what_they_say_themselves_make_no_mark(late_s: float | None) -> None:
+    moot = Moot(723, FEW)
+    world, act, chance = moot.world, moot.world._act, moot.world.chance("late")
+
+    def acts(member: Member, action: events.Outgoing) -> None:
+        room = member.rooms.get(action.room) if isinstance(action, events.SendCells) else None
+        if member in moot.members[3:] and room and room.relay == 0 and room.slot is LaneSlot.VOICE:
+            wait_s = late_s or chance.uniform(0.0, 0.6)
+            world.at(world.now + wait_s, lambda: act(member, action))
+        else:
+            act(member, action)
+
+    setattr(world, "_act", acts)  # noqa: B010
+    world.run(10)
+    assert not any(told(one) for one in moot.members[:3])
+
+
+def test_bad_luck_is_no_mark() -> None:
+    # (As `python -m tests.simulation.noticing --whole HOURS` plays for as long as one likes.)
+    for seed in (513, 514):
+        assert bad_luck(seed, 1, FEW)[1] == []
+
+
+# -- each rule, broken on purpose
+
+
+def _nothing_known_is_opened(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(copies, "OPENED_BURST", 0.0)
+    patches.setattr(copies, "OPENED_PER_S", 0.0)
+
+
+def _whatever_does_not_open_is_bent(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(copies, "ALIKE_SHARE", 0.0)
+
+
+def _what_came_too_early_is_forgotten(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(copies, "BROKEN_S", 0.0)
+
+
+def _one_is_enough(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(Marks, "_are_enough", lambda self, *lines: any(lines))
+
+
+def _any_share_is_late(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(marks, "LATE_SHARE", 0.0)
+
+
+def _no_order(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(epoch_media, "OVERTAKEN_S", 1e9)
+
+
+def _by_its_salt(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr("folkmoot.meeting.signalling.hmac.compare_digest", lambda *_: True)
+
+
+def _mark(conduct: type[Hostile]) -> Callable[[], None]:
+    kind, within_s = next((kind, at) for one, kind, at in EARNED if one is conduct)
+    return lambda: test_what_a_relay_does_to_cells_is_a_mark_against_it_alone(
+        conduct, kind, within_s
+    )
+
+
+@pytest.mark.parametrize(
+    ("breaks", "notices_it"),
+    [
+        (_nothing_known_is_opened, _mark(RepeatingOthers)),
+        (_nothing_known_is_opened, _mark(BendingLate)),
+        (_whatever_does_not_open_is_bent, test_what_means_nothing_is_no_mark),
+        (_what_came_too_early_is_forgotten, _mark(BendingBodies)),
+        (_no_order, _mark(Reordering)),
+        (
+            _one_is_enough,
+            lambda: test_two_who_hold_back_what_they_say_themselves_make_no_mark(None),
+        ),
+    ],
+)
+def test_a_rule_that_is_broken_is_noticed(
+    breaks: Callable[[pytest.MonkeyPatch], None],
+    notices_it: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    breaks(monkeypatch)
+    with pytest.raises(AssertionError):
+        notices_it()

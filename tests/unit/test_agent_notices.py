@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from folkmoot.meeting import events
+from folkmoot.agent import notices
+from folkmoot.meeting import Meeting, events
+from folkmoot.meeting.marks import MarkKind
 from folkmoot.meeting.names import member_id
 from folkmoot.meeting.noticing import NoticeKind
 from unit.meeting_parts import RELAYS
@@ -49,5 +51,32 @@ def test_a_new_link_is_made_on_our_own_word_alone() -> None:
         assert not [one for one in stage.log if one.startswith("renew")]
         stage.tell(events.Noticed(NoticeKind.DEAFENED, FIRST, stage.meeting.seat))
         assert [one for one in stage.log if one.startswith("renew")] == [f"renew {FIRST}"]
+
+    staged(act)
+
+
+@pytest.mark.parametrize("kind", MarkKind)
+def test_a_mark_says_which_relay_and_all_who_can_have_done_it(kind: MarkKind) -> None:
+    def act(stage: Stage) -> None:
+        stage.start()
+        stage.tell(events.Marked(kind, FIRST))
+        (mark,) = stage.of("marked")
+        assert (mark["relay"], mark["what"]) == (str(FIRST), kind.value)
+        assert f"relay {PLACE}" in mark["sentence"]
+        other = "your own way to it" if kind is MarkKind.LATE else "or somebody in the meeting"
+        assert other in mark["sentence"]
+        assert not [one for one in stage.log if one.startswith("renew")], "no path is left"
+
+    staged(act)
+
+
+def test_marks_that_stand_are_in_the_list_of_relays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Meeting, "marks", lambda self, now: {FIRST: [MarkKind.BENDS]})
+
+    def act(stage: Stage) -> None:
+        stage.start()
+        rows = {row["address"]: row["marks"] for row in stage.of("snapshot")[-1]["relays"]}
+        assert rows.pop(str(FIRST)) == [notices.mark_sentence(MarkKind.BENDS, FIRST)]
+        assert not any(rows.values())
 
     staged(act)

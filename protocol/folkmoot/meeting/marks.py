@@ -38,8 +38,8 @@ from folkmoot.meeting.noticing import LIARS
 STEP_S = 1.0
 STEPS_KEPT = 10
 SEEN_MIN = 3  # of what no honest relay does by itself, within the steps that are kept
-LATE_STEPS = 4  # looked at for what is late: one stall of a line is late in one of them, or two
-LATE_IN_STEPS = 3
+LATE_STEPS = 5  # looked at for what is late: one stall of a line is late in one of them, or two
+LATE_IN_STEPS = 4
 LATE_S = 1.0  # after the first copy of the same cell
 LATE_MIN = 8
 LATE_SHARE = 0.8  # of all copies that came through the relay meanwhile
