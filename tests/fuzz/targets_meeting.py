@@ -41,8 +41,8 @@ from fuzz.target import BrokenPromise, Target, script, steps
 from fuzz.targets_cells import picture_frame, picture_plaintexts, voice_plaintexts
 
 HELD_BYTES_MAX = 4 << 20
-# Caches of keys, filled by the first cell of a lane; buckets that empty with each look; what is noted
-# of cells that do not open, for marks against the relay that brought them.
+# Caches of keys, filled by the first cell of a lane; buckets that empty with each look; what is
+# noted of cells that do not open, for marks against the relay that brought them.
 CACHES = frozenset(
     {"_looks", "_looked_at", "_lanes", "_senders", "keys", "authors", "filters", "_invite_cache"}
     | {"_copies", "_marks"}

@@ -20,8 +20,8 @@ MARKS = {
         "the meeting does who sends through it. Each counts once all the same."
     ),
     MarkKind.BENDS: (
-        "Altered pieces come through the relay {}. It alters them, or somebody in the meeting sends "
-        "such through it. They are left out."
+        "Altered pieces come through the relay {}. It alters them, or somebody in the meeting does "
+        "who sends through it. They are left out."
     ),
     MarkKind.LATE: (
         "What comes through the relay {} is more than a second behind the other relays. It holds "
