@@ -57,6 +57,25 @@ def test_each_relay_is_said_to_see_what_it_sees() -> None:
     run(test)
 
 
+def test_what_we_have_against_a_relay_is_in_its_row_and_said_once() -> None:
+    async def test() -> None:
+        session = FakeSession(phase="in")
+        one, two = session.state["relays"]
+        mark = "The same pieces come more than once through the relay 203.0.113.7:4433."
+        async with world(session) as here:
+            page = await here.open()
+            await expect(page.get_by_text("You are the only one here.")).to_be_visible()
+            session.change(relays=[{**one, "marks": []}, {**two, "marks": [mark]}])
+            session.publish({"event": "marked", "relay": two["address"], "what": "repeats",
+                             "sentence": f"{mark} Each counts once."})  # fmt: skip
+            await expect(page.get_by_text("Each counts once.").first).to_be_visible()
+            said = await _relays(page)
+            assert said["203.0.113.7:4433"].endswith(mark)
+            assert mark not in said["Garden co-op"]
+
+    run(test)
+
+
 def test_a_relay_that_hides_another_sees_an_address_although_it_carries_only_a_door() -> None:
     async def test() -> None:
         session = FakeSession(phase="in")

@@ -139,7 +139,7 @@ EARNED: list[tuple[type[Hostile], MarkKind, float]] = [
     (Delaying, REORDERS, 5),
     (HoldingAll, LATE, 7),
     (BendingBodies, BENDS, 6),
-    (BendingLate, BENDS, 6),
+    (BendingLate, BENDS, 7),
     (RepeatingOthers, REPEATS, 4),
 ]
 
@@ -268,8 +268,8 @@ def test_bad_luck_is_no_mark() -> None:
 
 
 def _nothing_known_is_opened(patches: pytest.MonkeyPatch) -> None:
-    patches.setattr(copies, "OPENED_BURST", 0.0)
     patches.setattr(copies, "OPENED_PER_S", 0.0)
+    patches.setattr(copies, "CLOSELY_PER_S", 0.0)
 
 
 def _whatever_does_not_open_is_bent(patches: pytest.MonkeyPatch) -> None:

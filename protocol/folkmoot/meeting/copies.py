@@ -3,8 +3,8 @@ mark against that relay (`marks`).
 
 A copy is known for one by its header alone, as that costs a block of AES. Headers are a claim: the
 keys of the group make them, and no signature. So what is to be a mark is opened, a few copies a
-second and relay, and as many that came before: a relay that bends one copy in ten is found within
-seconds, and a flood costs no more than that.
+second and relay, and as many that came before, and some more while some are bent: a relay that
+bends one copy in ten is found within seconds, and a flood costs no more than that.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from folkmoot.meeting.epoch_media import EpochMedia, Key
 from folkmoot.wire.limits import Bucket
 
 OPENED_PER_S = 4.0
-OPENED_BURST = 4.0
-BUDGETS_MAX = 64  # two for each relay that copies came through lately
+CLOSELY_PER_S = 16.0  # of a relay through which a bent cell came lately
+CLOSELY_S = 10.0
+BUDGETS_MAX = 64  # up to four for each relay that copies came through lately
 # Cells whose first copy is remembered, to compare with when the others come: some seconds of fifty.
 FIRST_KEPT = 4096
 FIRST_S = 10.0
@@ -84,7 +85,9 @@ class Copies:
         self._watch = watch
         self._first: dict[Key, _First] = {}
         self._broken: dict[Key, _First] = {}
-        self._budgets: dict[tuple[int, bool], Bucket] = {}  # by relay, and whether it came before
+        # By relay, whether it came before, and how many a second.
+        self._budgets: dict[tuple[int, bool, float], Bucket] = {}
+        self._bent: dict[int, float] = {}  # by relay, when last
 
     def look(
         self, relay: int, held: EpochMedia, leaf: int, counter: int, now: float
@@ -100,11 +103,14 @@ class Copies:
         return Look(relay, held, leaf, counter, is_new=False, again=again, opens=opens)
 
     def _may_open(self, relay: int, again: bool, now: float) -> bool:
-        budget = self._budgets.get((relay, again))
+        bent_at = self._bent.get(relay)
+        closely = bent_at is not None and now - bent_at < CLOSELY_S
+        per_s = CLOSELY_PER_S if closely else OPENED_PER_S
+        budget = self._budgets.get((relay, again, per_s))
         if budget is None:
             if len(self._budgets) >= BUDGETS_MAX:
                 del self._budgets[next(iter(self._budgets))]
-            budget = self._budgets[relay, again] = Bucket(OPENED_PER_S, OPENED_BURST, now)
+            budget = self._budgets[relay, again, per_s] = Bucket(per_s, per_s, now)
         if budget.level(now) < 1:
             return False
         budget.take(1, now)
@@ -150,7 +156,7 @@ class Copies:
         """A copy of what is known was opened: is it that cell, or somebody else's?"""
         author = look.held.author(look.leaf)
         if author is None or not is_signed(opened, author[1], author[0]):
-            self._watch.bent(look.relay, now)
+            self._note_bent(look.relay, now)
         elif look.again:
             self._watch.repeated(look.relay, now)
 
@@ -175,4 +181,8 @@ class Copies:
         right = keys.seal(VOICE, opened.leaf, opened.counter, opened.plaintext)
         alike = sum(came == due for came, due in zip(cell, right, strict=True))
         if alike >= ALIKE_SHARE * len(right):
-            self._watch.bent(relay, now)
+            self._note_bent(relay, now)
+
+    def _note_bent(self, relay: int, now: float) -> None:
+        self._bent[relay] = now
+        self._watch.bent(relay, now)
