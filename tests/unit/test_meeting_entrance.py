@@ -41,6 +41,7 @@ from folkmoot.meeting.events import Knocked, KnockGone
 from folkmoot.meeting.invite import door_cell_secret
 from folkmoot.meeting.laggards import Laggards
 from folkmoot.meeting.rooms import DOOR, Wanted
+from folkmoot.meeting.witnesses import LockedNamings
 from folkmoot.wire.lanes import Direction
 from simulation.hostile_member import in_seat
 from unit.meeting_parts import GROUP, People, key_of, seat_of
@@ -62,9 +63,11 @@ class Door:
             wall_s=self.context.wall_s, now=NOW,
         )  # fmt: skip
         self.door = state.secrets.door
+        self.locked = LockedNamings()
         self.entrance = Entrance(
-            self.context, self.epochs, self.laggards, self.door, lambda now: 3, NOW
-        )
+            self.context, self.epochs, self.laggards, self.door,
+            lambda now: 3, self.locked.of, NOW,
+        )  # fmt: skip
         root = self.entrance.room_roots[0]
         for action in self.context.rooms.want([Wanted(0, DOOR, root, Direction.BOTH, "main")]):
             self.context.rooms.changed(action.room, True)

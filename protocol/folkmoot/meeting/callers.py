@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from folkmoot import mls
-from folkmoot.meeting.door import Answer, Knock
+from folkmoot.meeting.context import Context
+from folkmoot.meeting.door import Answer, Knock, seal_answer
 from folkmoot.meeting.door_lane import DoorLane
 from folkmoot.meeting.parcel import Parcel
 from folkmoot.meeting.secrets import DoorSecrets
@@ -29,13 +30,23 @@ class Caller:
     told: bool = False
     refused: str | None = None
 
+    def tell(self, found: Answer | Parcel, context: Context, now: float) -> None:
+        """Answers it; MlsError when its answer key is none."""
+        answer = found.answer if isinstance(found, Parcel) else found
+        key = self.knock.answer_key
+        self.lane.send(seal_answer(answer, key, context.group_id, context.entropy))
+        if isinstance(found, Parcel):
+            self.lane.deliveries.deliver(found, now)
+
 
 @dataclass(frozen=True, slots=True)
 class Welcomed:
-    """What the newcomers of one commit are answered, and from when by us."""
+    """What the newcomers of one commit, which made the epoch with this authenticator, are answered,
+    and from when by us."""
 
     answer: Answer | Parcel
     not_before: float
+    authenticator: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,9 @@ class Deciding(Hearing):
         if self._expelled is None:
             return
         verdict, since = self._expelled
-        gone = now - since >= REMOVED_WAIT_S and self.side_count(now) == 1
+        held = {one.authenticator for one in self.epochs.states()}
+        others = any(one.here_in(held, now) for one in self.presence.others())
+        gone = now - since >= REMOVED_WAIT_S and not others
         if not gone and not self.epochs.others_moved:
             return
         self._expelled = None

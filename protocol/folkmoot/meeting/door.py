@@ -36,6 +36,8 @@ HANDSHAKES_MAX = 64
 SENTENCE_BYTES_MAX = 300
 PARCEL_NAME_BYTES = 16
 PARCEL_KEY_BYTES = 28
+SIGNED_NAMING_BYTES_MAX = 160
+WITNESSES_MAX = 1024  # as many as can vote
 WORK_BITS_MIN = 10  # a thousand hashes: nothing for a person, something for a flood
 WORK_BITS_MAX = 18
 # What a refusal may say: it comes from whoever is inside, and is shown as our own program's words.
@@ -69,6 +71,7 @@ class AnswerKind(enum.IntEnum):
     REFUSED = 4
     LEAF = 5
     PARCEL = 6
+    WITNESSES = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +255,22 @@ class ParcelAnswer:
     key: bytes = field(repr=False)
 
 
-Answer = WaitAnswer | WelcomeAnswer | CatchUpAnswer | RefusedAnswer | LeafAnswer | ParcelAnswer
+@dataclass(frozen=True, slots=True)
+class WitnessAnswer:
+    """Signed namings, by which the epoch of another answer was agreed on (`witnesses`)."""
+
+    namings: tuple[bytes, ...]
+
+
+Answer = (
+    WaitAnswer
+    | WelcomeAnswer
+    | CatchUpAnswer
+    | RefusedAnswer
+    | LeafAnswer
+    | ParcelAnswer
+    | WitnessAnswer
+)
 
 
 def encode_answer(answer: Answer) -> bytes:
@@ -269,6 +287,9 @@ def encode_answer(answer: Answer) -> bytes:
         return codec.u8(AnswerKind.REFUSED) + codec.text(answer.why)
     if isinstance(answer, ParcelAnswer):
         return codec.u8(AnswerKind.PARCEL) + answer.name + answer.key
+    if isinstance(answer, WitnessAnswer):
+        body = codec.vector(codec.opaque(one) for one in answer.namings)
+        return codec.u8(AnswerKind.WITNESSES) + body
     return codec.u8(AnswerKind.LEAF) + answer.leaf_hash + answer.side.encode()
 
 
@@ -290,6 +311,11 @@ def read_answer(reader: codec.Reader) -> Answer:
         return LeafAnswer(reader.take(32), Side.read(reader))
     if kind == AnswerKind.PARCEL:
         return ParcelAnswer(reader.take(PARCEL_NAME_BYTES), reader.take(PARCEL_KEY_BYTES))
+    if kind == AnswerKind.WITNESSES:
+        namings = reader.vector(
+            lambda inner: inner.opaque(SIGNED_NAMING_BYTES_MAX), items_max=WITNESSES_MAX
+        )
+        return WitnessAnswer(tuple(namings))
     raise DecodeError(f"an answer of the unknown kind {kind}")
 
 

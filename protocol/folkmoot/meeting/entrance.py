@@ -32,10 +32,10 @@ from folkmoot.meeting.door import (
     Side,
     WaitAnswer,
     WelcomeAnswer,
+    WitnessAnswer,
     encode_notice,
     open_knock,
     public_of,
-    seal_answer,
     work_of,
 )
 from folkmoot.meeting.door_lane import DoorLane
@@ -73,6 +73,7 @@ class Entrance:
     laggards: Laggards
     secrets: DoorSecrets
     side_count: Callable[[float], int]
+    namings_of: Callable[[bytes], Sequence[bytes]]
     now: float
     lane: DoorLane = field(init=False)
     bits: int = WORK_BITS_MIN
@@ -284,17 +285,20 @@ class Entrance:
         if found is None:
             return
         caller.answered_at = now
-        answer = found.answer if isinstance(found, Parcel) else found
         try:
-            message = seal_answer(
-                answer, caller.knock.answer_key, self.context.group_id, self.context.entropy
-            )
+            # The witnesses first, so that what they are for can be judged when it comes.
+            for one in (*self._witnesses(caller, found), found):
+                caller.tell(one, self.context, now)
         except mls.MlsError:
             self._drop(caller)
-            return
-        caller.lane.send(message)
-        if isinstance(found, Parcel):
-            caller.lane.deliveries.deliver(found, now)
+
+    def _witnesses(self, caller: Caller, found: Answer | Parcel) -> list[Answer | Parcel]:
+        """What shows that the epoch of an answer is that of the electors, if it is about one."""
+        welcomed = self._welcomes.get(caller.view.ref)
+        about = found.side.authenticator if isinstance(found, LeafAnswer) else b""
+        namings = self.namings_of(welcomed.authenticator if welcomed else about)
+        state = self.epochs.current
+        return [self._parcel(WitnessAnswer(tuple(namings)), state)] if namings else []
 
     def _parcel(self, answer: Answer, state: EpochState) -> Answer | Parcel:
         """The answer as it is given, in this epoch."""
@@ -303,7 +307,10 @@ class Entrance:
     def _answer_to(self, caller: Caller, now: float) -> Answer | Parcel | None:
         welcome = self._welcomes.get(caller.view.ref)
         if welcome is not None:
-            return welcome.answer if now >= welcome.not_before else None
+            # (A newcomer that is in knocks on until who invited it confirms our epoch.)
+            heard_in = self.epochs.heard_in(caller.view.identity, now)
+            came = heard_in in (welcome.authenticator, self.epochs.current.authenticator)
+            return welcome.answer if now >= welcome.not_before and not came else None
         claim = caller.knock.claim
         if caller.refused is not None:
             # Who was removed while it was away sees by which ballots, and that they are valid.
@@ -402,7 +409,7 @@ class Entrance:
             for waiting in step.requested:
                 if len(self._welcomes) >= WELCOMES_MAX:
                     self._welcomes.pop(next(iter(self._welcomes)))
-                self._welcomes[waiting] = Welcomed(answer, not_before)
+                self._welcomes[waiting] = Welcomed(answer, not_before, step.after.authenticator)
             for caller in list(self._callers.values()):
                 if caller.view.ref in step.requested:
                     self._untell(caller)

@@ -122,6 +122,16 @@ class Epochs:
         """Whether this epoch is the current one, a parent of it, or may come next."""
         return self.state_of(authenticator) is not None
 
+    def is_settled(self, authenticator: bytes) -> bool:
+        """Whether this epoch is the current one, or a parent of it that is heard still."""
+        settled = (self.current, *(one.state for one in self.kept))
+        return any(one.authenticator == authenticator for one in settled)
+
+    def heard_in(self, seat: bytes, now: float) -> bytes | None:
+        """The authenticator of the epoch in which the member in this seat was heard of late."""
+        heard_at, authenticator = self._heard.get(seat, (now - PARENT_KEPT_S, None))
+        return authenticator if now - heard_at < PARENT_KEPT_S else None
+
     @property
     def others_moved(self) -> bool:
         """Whether the others settled a commit that we do not hold: one that takes our seat away is

@@ -45,6 +45,7 @@ from folkmoot.meeting.rooms import COUNCIL, DOOR, VOICE, Lane, Wanted
 from folkmoot.meeting.secession import Secession, WalkedOut
 from folkmoot.meeting.signalling import Echo, Signalling
 from folkmoot.meeting.ways import Ways
+from folkmoot.meeting.witnesses import LockedNamings
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.labels import Sign
@@ -102,12 +103,14 @@ class Hearing(ABC):
         self.media = MediaPlane(context, voice, pictures, now, self.relay_watch)
         self.motions = Motions(context.group_id, context.seat, context.tell)
         self.laggards = Laggards()
+        self.locked = LockedNamings()
         self.entrance = Entrance(
             context,
             self.epochs,
             self.laggards,
             state.secrets.door,
             self.side_count,
+            self.locked.of,
             now,
         )
         self.refusals = Bucket(REFUSALS_PER_S, REFUSALS_BURST, now)
@@ -127,6 +130,8 @@ class Hearing(ABC):
         self.walked: WalkedOut | None = None
         self._former_until = now
         self.follow(now)
+        if inviter_key is not None:
+            self.presence.trust(inviter_key)
 
     @property
     def extension(self) -> MeetingExtension:
@@ -191,7 +196,7 @@ class Hearing(ABC):
                 for lane in (COUNCIL, VOICE):
                     wanted.append(Wanted(relay, lane, root, Direction.BOTH, "main"))
         for relay in book.doors:
-            for root in self.entrance.room_roots:
+            for root in dict.fromkeys((*self.entrance.room_roots, *self.more_doors)):
                 wanted.append(Wanted(relay, DOOR, root, Direction.BOTH, "main"))
         root = roots[0]
         for relay in self.picture_relays():
@@ -210,6 +215,7 @@ class Hearing(ABC):
 
     # Others agreed, or may agree, on a commit that gives our seat a leaf that we asked for.
     evicted: bool = False
+    more_doors: tuple[bytes, ...] = ()  # room roots of other doors that we knock at
 
     def publish(self, kind: RecordKind, body: bytes, now: float) -> None:
         self.council.publish(kind, body, self.context.wall_s(now))
@@ -219,7 +225,7 @@ class Hearing(ABC):
         """Does what came of what was heard."""
 
     def side_count(self, now: float) -> int:
-        """How many members are in epochs that we hear."""
+        """How many of those whom we know are in epochs that we hear."""
         return self.presence.side_count((one.authenticator for one in self.epochs.states()), now)
 
     @property
@@ -300,6 +306,7 @@ class Hearing(ABC):
         ):
             # Whoever invited us is in an epoch that we know: the roster it sees has us in it.
             self.inviter_key = None
+            self.presence.rest()
             self.context.tell(Confirmed())
         behind = next(
             (
@@ -341,7 +348,13 @@ class Hearing(ABC):
         if member is None or signed.seat == self.context.seat:
             return
         if signed.verified(member.key, Sign.NAMING, self.context.group_id):
+            self.keep_lock(naming, signed)
             self.epochs.receive_naming(signed.seat, naming, now)
+
+    def keep_lock(self, naming: Naming, signed: Signed) -> None:
+        """A naming, ours too, that may be a witness of the epoch that it names."""
+        if self.epochs.is_settled(naming.parent):
+            self.locked.keep(naming, signed)
 
     def _hear_record(self, record: Record, now: float) -> None:
         state, kind, body = self.epochs.current, record.kind, record.body

@@ -83,6 +83,7 @@ class Inside(Departing):
                 )
                 about = codec.u16(step.naming.round)
                 self.council.state(ItemKind.NAMING, signed.encode(), about)
+                self.keep_lock(step.naming, signed)
                 if step.naming.locked:
                     self._last_lock = signed.encode()
             elif isinstance(step, Moved):
@@ -105,6 +106,7 @@ class Inside(Departing):
         names = self.presence.names(self.name)
         self.laggards.settled(step.handshake)
         self.motions.follow(step.after, self.context.wall_s(now))
+        self.presence.forget(step.verdict.gone)
         if step.verdict.removed is not None:
             self.entrance.new_door(step.after.secrets.door, now)
         self.follow(now)
@@ -176,8 +178,10 @@ class Inside(Departing):
     @property
     def needs_leaf(self) -> bool:
         """Whether this is a saved state come back, in which nothing may be sealed, or the others
-        gave our seat a fresh leaf that we have not got, or settled what we cannot process."""
-        return not self.epochs.seals or self.evicted or self.epochs.locked_out.sure
+        gave our seat a fresh leaf that we have not got, or settled what we cannot process, or are
+        elsewhere while only strangers are here."""
+        lost = self.epochs.locked_out.sure or self.presence.astray
+        return not self.epochs.seals or self.evicted or lost
 
     def is_lost(self, now: float) -> bool:
         """Whether the others are in an epoch that we cannot reach by ourselves."""
@@ -191,7 +195,8 @@ class Inside(Departing):
 
     def finds_few(self, now: float) -> bool:
         """Whether so few are heard that somebody has to be asked at the door."""
-        members, heard = len(self.epochs.current.roster), self.presence.heard_count(now)
+        heard = self.presence.heard_count(now)
+        members = len(self.epochs.current.roster) + self.presence.missed_count(now)
         return self.missing.asks(members, heard if self.carried(now) else members, now)
 
     def is_behind(self, now: float) -> bool:
@@ -211,8 +216,9 @@ class Inside(Departing):
         self.listen_anew()
         self.act(now)
 
-    def come_back(self, state: EpochState, now: float) -> None:
-        """Takes over an epoch in which our seat has a fresh leaf."""
+    def come_back(self, state: EpochState, now: float, *, known: bool) -> None:
+        """Takes over an epoch in which our seat has a fresh leaf; `known`: most of those whom we
+        know vouch for it."""
         self.quiet = self.evicted = False
         self.missing = Missing()
         self.context.check_clock(state.secrets.tick, now)
@@ -227,6 +233,9 @@ class Inside(Departing):
             if record.kind == RecordKind.FAREWELL:
                 self._hear_record(record, now)
         self.follow(now)
+        self.presence.astray = False
+        if known and self.inviter_key is None:
+            self.presence.rest()
         self.settle_in(now)
         self.chat.retry(self.epochs.states(), now)
         self._say_again(None, now)

@@ -45,6 +45,7 @@ class Looking:
         self._invite: Invite | None = None
         self._invite_cache: tuple[object, str] | None = None  # what it is made of, and the invite
         self._resting: Outside | None = None  # a claim that was not needed after all
+        self._knocks_on: Outside | None = None  # our own knock, until who invited us confirms
         self._lost_check_at = 0.0
         self._alone_since: float | None = None
         self._departing: Departing | None = None

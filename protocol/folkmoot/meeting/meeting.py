@@ -180,6 +180,9 @@ class Meeting(Walking):
         if self._outside is not None:
             self._outside.receive(wanted, cells, now)
             self._progress(now)
+        if self._knocks_on is not None:
+            self._knocks_on.receive(wanted, cells, now)
+            self._look_for_inviter(now)
 
     def room_changed(self, room: int, is_open: bool, now: float) -> None:
         """A relay opened a room of ours, or its link is gone."""
@@ -215,6 +218,9 @@ class Meeting(Walking):
                 self._outside.follow(self._inside, now)
             self._outside.handle_timer(now)
             self._progress(now)
+        if self._knocks_on is not None:
+            self._knocks_on.handle_timer(now)
+            self._look_for_inviter(now)
 
     def _refresh_if_alone(self, now: float) -> None:
         """One that came back and finds nobody to ask leaves its saved epoch by itself."""
@@ -239,7 +245,7 @@ class Meeting(Walking):
         """When `handle_timer` is due."""
         if self._left:
             return None
-        parts = (self._inside, self._outside, self._departing)
+        parts = (self._inside, self._outside, self._knocks_on, self._departing)
         times = [part.next_timer() for part in parts if part is not None]
         return min((due for due in times if due is not None), default=None)
 
@@ -271,7 +277,7 @@ class Meeting(Walking):
             self._outside, self._resting = None, outside
             self._inside.quiet = False
             return
-        state = outside.take_admitted()
+        state = outside.take_admitted(now)
         if state is None:
             return
         self._outside = None
@@ -279,9 +285,32 @@ class Meeting(Walking):
             assert self._invite is not None
             key = self._invite.inviter_key
             self._enter(state, inviter_key=key, now=now)
+            outside.knock_on(now)
+            self._knocks_on = outside
+            self._knock_at_more(outside.room_roots)
         else:
-            self._inside.come_back(state, now)
+            self._inside.come_back(state, now, known=outside.is_known(state))
             self._arrived(state)
+
+    def _look_for_inviter(self, now: float) -> None:
+        """We are in an epoch that who invited us has not confirmed: is there one that it vouches
+        for?"""
+        outside, inside = self._knocks_on, self._inside
+        assert outside is not None
+        if inside is None or inside.inviter_key is None:
+            self._knocks_on = None
+            self._knock_at_more(())
+            return
+        state = outside.take_admitted(now)
+        if state is not None and not inside.epochs.knows(state.authenticator):
+            outside.knock_on(now)
+            inside.come_back(state, now, known=False)
+            self._arrived(state)
+
+    def _knock_at_more(self, room_roots: tuple[bytes, ...]) -> None:
+        if self._inside is not None:
+            self._inside.more_doors = room_roots
+            self._context.want_rooms(self._inside.wanted_rooms())
 
     # -- wishes of our person
 

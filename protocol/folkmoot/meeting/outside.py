@@ -1,8 +1,8 @@
 """The newcomer's side of the door: knocking, waiting, and joining what the Welcome says.
 
 A member that lost its way, or comes back from a saved state, knocks too, with a claim to its seat
-in place of somebody's leave. Nothing of ours is sent before the charter is the one that we agreed
-to.
+in place of somebody's leave. It goes nowhere but where enough of those whom it knew are
+(`witnesses`). Nothing of ours is sent before the charter is the one that we agreed to.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from folkmoot.meeting.door import (
     Side,
     WaitAnswer,
     WelcomeAnswer,
+    WitnessAnswer,
     open_answer,
     public_of,
     read_notice,
@@ -49,11 +50,18 @@ from folkmoot.meeting.records import Handshake
 from folkmoot.meeting.rooms import DOOR, Wanted
 from folkmoot.meeting.secrets import EXTENSION_TYPE as SECRETS_TYPE
 from folkmoot.meeting.secrets import DoorSecrets, MeetingSecrets
+from folkmoot.meeting.witnesses import NOBODY, Known, Witnesses
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
+from folkmoot.wire.labels import load_public_key
 from folkmoot.wire.lanes import Direction, LaneSlot
 
 KNOCK_EVERY_S = 1.0
+# One that is in and not yet confirmed, or whose person reads another charter, knocks on just so
+# often that nobody thinks it gone. Most are confirmed before the first of these.
+KNOCK_ON_EVERY_S = 4.0
+OFFERS_MAX = 4  # epochs that the door offered; each is offered again as long as one knocks
+ANSWERS_KNOWN_MAX = 64
 FOLLOW_EVERY_S = 5.0
 WELCOME_WAIT_S = 8.0
 BEST_SIDE_S = 10.0
@@ -70,6 +78,14 @@ class _Doorway:
     lane: DoorLane
     bits: int = WORK_BITS_MIN
     message: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """An epoch that the door offered, and when first."""
+
+    state: EpochState
+    at: float
 
 
 class Outside:
@@ -98,8 +114,13 @@ class Outside:
         self._best: tuple[Side, float] | None = None  # the side that we asked for a leaf, and when
         self._knock_at = now
         self._doors = [_Doorway(door_key, DoorLane(context, door_secret, now))]
-        self._admitted: EpochState | None = None
-        self._accepted = False
+        self._offers: list[_Offer] = []
+        self._answers: dict[bytes, None] = {}  # Welcomes that were looked at, by their hash
+        self._witnesses = Witnesses()
+        self._known = NOBODY
+        self._differs: bytes | None = None  # hash of the charter that our person was shown
+        self._accepted: bytes | None = None
+        self._is_in = False  # a newcomer that is in and not yet confirmed
         self._handshakes: list[Handshake] = []
         self._position = 0
         self._refused: set[str] = set()  # what was told
@@ -122,6 +143,7 @@ class Outside:
             door_secret=invite.door_secret,
             now=now,
         )
+        outside._know_inviter(invite.inviter_seat, invite.inviter_key)
         context.want_rooms(
             [
                 Wanted(relay, DOOR, outside._doors[0].lane.room_root, Direction.BOTH, "main")
@@ -149,6 +171,12 @@ class Outside:
         outside.resume(inside, now)
         return outside
 
+    def _know_inviter(self, seat: bytes, key: bytes) -> None:
+        """A newcomer knows who invited it, and nobody else."""
+        public = load_public_key(key)
+        if public is not None:
+            self._known = Known({}, frozenset(), {seat: public}, False)
+
     def resume(self, inside: Inside, now: float) -> None:
         """Begins to claim our seat, or goes on with it."""
         self._must = inside.needs_leaf
@@ -160,15 +188,18 @@ class Outside:
     def follow(self, inside: Inside, now: float) -> None:
         """What our claim says of the epoch that we are in may have changed."""
         self._held = inside.held()
+        self._known = inside.presence.known(self._held, now)
         state, claim = inside.epochs.current, self._claim
         side = Side(state.authenticator, state.group.epoch, inside.side_count(now))
         moved = claim is None or claim.side.authenticator != side.authenticator
+        if inside.needs_leaf and not self._must:
+            self._must = moved = True  # somebody gave our seat another leaf meanwhile
         if not moved and now < self._followed_at + FOLLOW_EVERY_S:
             return
         self._followed_at = now
         self._knock_at_all(inside.entrance.doors, now)
         entry = state.entry_of(self._context.seat)
-        if entry is not None and (claim is None or claim.side != side):
+        if entry is not None and (claim is None or claim.side != side or claim.must != self._must):
             self._claim_leaf(side, entry.leaf_hash)
 
     def _knock_at_all(self, doors: Sequence[DoorSecrets], now: float) -> None:
@@ -191,6 +222,11 @@ class Outside:
         self._claim = Claim(side, readmission, self._must)
         for door in self._doors:
             door.message = b""
+
+    @property
+    def room_roots(self) -> tuple[bytes, ...]:
+        """Roots of the rooms of the doors that we knock at."""
+        return tuple(door.lane.room_root for door in self._doors)
 
     # -- hearing
 
@@ -220,7 +256,11 @@ class Outside:
 
     def _hear_answer(self, answer: Answer | None, now: float) -> None:
         if isinstance(answer, WelcomeAnswer):
-            self._join(answer)
+            self._join(answer, now)
+        elif isinstance(answer, WitnessAnswer):
+            self._witnesses.hear(answer.namings, self._known, self._context.group_id)
+        elif self._is_in:
+            return  # we are in, and knock only to be found by who invited us
         elif isinstance(answer, WaitAnswer):
             if answer.position != self._position:
                 self._position = answer.position
@@ -240,16 +280,26 @@ class Outside:
 
     def _moves_to(self, side: Side, now: float) -> bool:
         """Whether we would take a leaf on this side. If we can go on with our own leaf: on our side
-        there is no other to be had, and from one that gives way to ours its members come. If we
-        must have another: the best that was heard of for a while, or two sides would be claimed in
-        turn and neither kept."""
+        there is no other to be had, and from one that gives way to ours its members come. Of others
+        the best that was heard of for a while, or two sides would be claimed in turn and neither
+        kept. What a side says of itself counts after who vouches for it."""
         claim, best = self._claim, self._best
-        if claim is not None and not claim.must:
-            return side.authenticator not in self._held and side.rank < claim.side.rank
-        if best is not None and now - best[1] < BEST_SIDE_S and best[0].rank < side.rank:
+        ours = claim.side if claim is not None and not claim.must else None
+        if ours and (side.authenticator in self._held or side.rank >= ours.rank):
+            return False
+        if best is not None and now - best[1] < BEST_SIDE_S and self._better(best[0], side):
             return best[0].authenticator == side.authenticator
         self._best = side, now
         return True
+
+    def _better(self, one: Side, other: Side) -> bool:
+        """Whether the first of two sides is."""
+        vouched, against = (self._vouched(each.authenticator) for each in (one, other))
+        return (-vouched, one.rank) < (-against, other.rank)
+
+    def _vouched(self, authenticator: bytes) -> int:
+        """How many of those whom we know vouch for this epoch."""
+        return len(self._witnesses.of(authenticator) & self._known.base.keys())
 
     def _tell_refused(self, why: str) -> None:
         """Once each: any member can answer, and again and again."""
@@ -289,9 +339,13 @@ class Outside:
             self._claim_leaf(self._claim.side, leaf_hash)
         self._knock_at = now
 
-    def _join(self, answer: WelcomeAnswer) -> None:
-        if self._admitted is not None:
+    def _join(self, answer: WelcomeAnswer, now: float) -> None:
+        name = hashlib.sha256(answer.welcome + answer.tree).digest()
+        if name in self._answers:
             return
+        if len(self._answers) >= ANSWERS_KNOWN_MAX:
+            self._answers.pop(next(iter(self._answers)))
+        self._answers[name] = None
         try:
             group = mls.Group.join(answer.welcome, self._bundle, ratchet_tree=answer.tree)
             sealed = {one.type: one.data for one in group.join_extensions}
@@ -307,25 +361,54 @@ class Outside:
         if group.group_id != self._context.group_id:
             self._tell_refused("The door let us into another meeting.")
             return
-        charter = state.terms.charter
-        if charter.hash != self._charter.hash and not self._accepted:
-            sentences = differences(self._charter, charter)
-            self._context.tell(CharterDiffers(tuple(sentences)))
-        self._admitted = state
+        self._offers.append(_Offer(state, now))
+        if len(self._offers) > OFFERS_MAX:
+            # It is looked at again if it is offered again.
+            least = min(self._offers, key=lambda one: self._vouched(one.state.authenticator))
+            self._offers.remove(least)
+            self._answers.clear()
 
     # -- what came of it
 
     def accept_charter(self) -> None:
         """Our person read what is different and goes on."""
-        self._accepted = True
+        self._accepted = self._differs
 
-    def take_admitted(self) -> EpochState | None:
-        """The epoch that we are in now; held back while its charter is not the invite's."""
-        if self._admitted is None:
+    def take_admitted(self, now: float) -> EpochState | None:
+        """The epoch to go to, if one of those that were offered is: to a newcomer the first, or one
+        that who invited it vouches for; to a member that enough vouch for. Held back while its
+        charter is not the one that we agreed to."""
+        best = sorted(self._offers, key=lambda one: -self._vouched(one.state.authenticator))
+        taken = next((one.state for one in best if self._is_taken(one, now)), None)
+        if taken is None:
             return None
-        if self._admitted.terms.charter.hash != self._charter.hash and not self._accepted:
-            return None
-        return self._admitted
+        charter = taken.terms.charter
+        if charter.hash in (self._charter.hash, self._accepted):
+            return taken
+        if charter.hash != self._differs:
+            self._differs = charter.hash
+            self._context.tell(CharterDiffers(tuple(differences(self._charter, charter))))
+        return None
+
+    def _is_taken(self, offer: _Offer, now: float) -> bool:
+        authenticator, claim = offer.state.authenticator, self._claim
+        if self._is_in:
+            return self._vouched(authenticator) > 0
+        if claim is None or claim.side == NOWHERE:
+            return True
+        waited_s = now - offer.at
+        return self._witnesses.vouch(authenticator, self._known, waited_s, claim.must)
+
+    def is_known(self, state: EpochState) -> bool:
+        """Whether most of those whom we know vouch for this epoch."""
+        return 2 * self._vouched(state.authenticator) > len(self._known.base)
+
+    def knock_on(self, now: float) -> None:
+        """We are in, and who invited us has not confirmed it yet: whoever answered first may have
+        let us into a meeting of its own."""
+        self._is_in = True
+        self._knock_at = now + KNOCK_ON_EVERY_S
+        self._offers.clear()
 
     def take_handshakes(self) -> list[Handshake]:
         """Commits that we missed."""
@@ -335,8 +418,9 @@ class Outside:
     # -- time
 
     def handle_timer(self, now: float) -> None:
-        if now >= self._knock_at and self._admitted is None:
-            self._knock_at = now + KNOCK_EVERY_S
+        if now >= self._knock_at:
+            rarely = self._is_in or self._differs != self._accepted
+            self._knock_at = now + (KNOCK_ON_EVERY_S if rarely else KNOCK_EVERY_S)
             if self._context.rooms.open_count(DOOR):
                 for door in self._doors:
                     door.lane.send(self._knock(door))
@@ -358,9 +442,7 @@ class Outside:
             )
         return door.message
 
-    def next_timer(self) -> float | None:
-        """When `handle_timer` is due; whoever is let in and reads the charter waits for nothing."""
-        times = [] if self._admitted is not None else [self._knock_at]
+    def next_timer(self) -> float:
+        """When `handle_timer` is due."""
         dues = (door.lane.next_timer() for door in self._doors)
-        times += [due for due in dues if due is not None]
-        return min(times, default=None)
+        return min([self._knock_at, *(due for due in dues if due is not None)])

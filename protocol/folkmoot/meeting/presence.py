@@ -6,7 +6,7 @@ Absence is never departure: a seat that is not heard is shown as away and stays.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.names import clean_name, tags
 from folkmoot.meeting.records import Beacon, Showing, Signed
+from folkmoot.meeting.witnesses import Known
 from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign, load_public_key
 
@@ -59,15 +60,32 @@ class Member:
     def here(self, now: float) -> bool:
         return self.heard_at is not None and now - self.heard_at < AWAY_AFTER_S
 
+    def recent(self, now: float) -> bool:
+        """Whether it counts as present."""
+        return self.heard_at is not None and now - self.heard_at < HEARD_S
+
+    def here_in(self, epochs: Container[bytes], now: float) -> bool:
+        """Whether it is here, and in one of these epochs (authenticators)."""
+        beacon = self.beacon
+        return self.here(now) and beacon is not None and beacon.authenticator in epochs
+
 
 @dataclass(slots=True)
 class Presence:
     """The members of the current epoch. `own` is the own seat, which sends beacons and reads
-    none."""
+    none.
+
+    `base`: those who voted when most of whom we knew before were last heard where we are. Sides are
+    compared by it, as an epoch's roster may be full of those whom somebody let in while a relay
+    kept all the others away. `astray`: most of them are elsewhere, and only others are here."""
 
     own: bytes
     group_id: bytes
     members: dict[bytes, Member] = field(default_factory=dict)
+    base: dict[bytes, Member] = field(default_factory=dict)
+    astray: bool = False
+    _electors: tuple[bytes, ...] = ()
+    _astray_since: float | None = None
     _foreign_since: dict[bytes, float] = field(default_factory=dict)
     _ahead_since: float | None = None
     _shown: tuple[tuple[bytes, str, Showing, bool], ...] = ()
@@ -76,12 +94,48 @@ class Presence:
         """Takes over the roster of a new epoch; who stays keeps name and presence."""
         before, self.members = self.members, {}
         for entry in state.roster:
-            known = before.get(entry.seat)
+            known = before.get(entry.seat) or self.base.get(entry.seat)
             key = load_public_key(entry.signature_key)
             if known is not None:
                 self.members[entry.seat] = known
             elif key is not None:
                 self.members[entry.seat] = Member(entry.seat, key)
+        self._electors = state.roll.seats
+        if not self.base:
+            self.rest()
+
+    def rest(self) -> None:
+        """Those who vote here are those whom we know from now on."""
+        here = {seat: self.members[seat] for seat in self._electors if seat in self.members}
+        self.base, self.astray, self._astray_since = here, False, None
+
+    def trust(self, key: bytes) -> None:
+        """Of all who are here we know the one with this key (Ed25519, 32 bytes) alone: who invited
+        us."""
+        one = {
+            seat: member
+            for seat, member in self.members.items()
+            if member.key.public_bytes_raw() == key
+        }
+        self.base = one or self.base
+
+    def forget(self, seats: Iterable[bytes]) -> None:
+        """These left, or were removed, by what everybody can verify."""
+        for seat in seats:
+            self.base.pop(seat, None)
+        if not self.base:
+            self.rest()
+
+    def known(self, held: Container[bytes], now: float) -> Known:
+        """Whom we know, for the door; `held`: authenticators of the epochs that we hold."""
+        electors = {
+            seat: self.members[seat].key
+            for seat in self._electors
+            if seat in self.members and seat != self.own
+        }
+        heard = frozenset(seat for seat in electors if self.members[seat].recent(now))
+        base = {seat: one.key for seat, one in self.base.items()}
+        return Known(electors, heard, base, self.hears_most(held, now))
 
     def receive(self, body: bytes, states: Iterable[EpochState], now: float) -> Beacon | None:
         """A beacon that is new, and signed by the seat that it names; else None.
@@ -96,7 +150,7 @@ class Presence:
             return None
         if beacon.seat == self.own:
             return None
-        member = self.members.get(beacon.seat)
+        member = self.members.get(beacon.seat) or self.base.get(beacon.seat)
         if member is not None:
             if not member.is_news(beacon):
                 return None
@@ -134,14 +188,25 @@ class Presence:
         """Whether every member is."""
         return self.heard_count(now) >= len(self.members)
 
+    def missed_count(self, now: float) -> int:
+        """How many whom we know are not members here, and not heard either."""
+        others = (one for seat, one in self.base.items() if seat not in self.members)
+        return sum(not one.here(now) for one in others)
+
     def side_count(self, held: Iterable[bytes], now: float) -> int:
-        """How many of those here are in one of these epochs (authenticators), ourselves
-        included."""
+        """How many of those whom we know, ourselves included, are in one of these epochs
+        (authenticators)."""
         ours = set(held)
-        return 1 + sum(
-            one.here(now) and one.beacon is not None and one.beacon.authenticator in ours
-            for one in self.members.values()
-        )
+        others = (one for seat, one in self.base.items() if seat != self.own)
+        return 1 + sum(one.here_in(ours, now) for one in others)
+
+    def hears_most(self, held: Container[bytes], now: float) -> bool:
+        """Whether two thirds or more of those who vote here, ourselves included, are here in these
+        epochs. Then nothing has to be asked for, whatever a few say: no other side has as many, and
+        a lie of fewer than a third is no reason to look elsewhere."""
+        voting = [self.members[seat] for seat in self._electors if seat in self.members]
+        here = sum(one.seat == self.own or one.here_in(held, now) for one in voting)
+        return 3 * here >= 2 * len(voting)
 
     def changed(self, now: float) -> bool:
         """Whether names, media or presence are not what they were at the last call."""
@@ -168,7 +233,8 @@ class Presence:
 
         One is enough: of those who came in meanwhile we do not know the keys, so they are no
         majority to us, however many they are."""
-        if not self.ahead(state, explained, now):
+        held = set(explained)
+        if self.hears_most(held, now) or not self.ahead(state, held, now):
             self._ahead_since = None
         elif self._ahead_since is None:
             self._ahead_since = now
@@ -181,10 +247,12 @@ class Presence:
         how many name them, then by the later epoch, then by the lower authenticator: the same
         answer on both sides, so exactly one of them moves.
         """
+        well = self.hears_most(explained, now)
+        self._look_for_base(explained, well, now)
         recent = [
             one.beacon
             for one in self.members.values()
-            if one.beacon is not None and one.heard_at is not None and now - one.heard_at < HEARD_S
+            if one.beacon is not None and one.recent(now)
         ]
         votes = Counter(one.authenticator for one in recent)
         epochs = {one.authenticator: one.epoch for one in recent}
@@ -196,6 +264,27 @@ class Presence:
             if now - self._foreign_since[name] < wait:
                 continue
             theirs = (-count, -epochs[name], name)
-            if theirs < (-ours, -state.group.epoch, state.authenticator):
+            if not well and theirs < (-ours, -state.group.epoch, state.authenticator):
                 return True
         return False
+
+    def _look_for_base(self, held: set[bytes], well: bool, now: float) -> None:
+        """Whether those whom we know are here, and if not, whether they are elsewhere."""
+        # (Only who is present: nobody else's word counts where it is agreed who comes in.)
+        here = sum(
+            seat == self.own or (one.recent(now) and one.here_in(held, now))
+            for seat, one in self.base.items()
+        )
+        if 3 * here > 2 * len(self.base):
+            self.rest()
+            return
+        away = sum(
+            seat != self.own and one.here(now) and not one.here_in(held, now)
+            for seat, one in self.base.items()
+        )
+        if not well or 2 * away <= len(self.base):
+            self._astray_since, self.astray = None, False
+        elif self._astray_since is None:
+            self._astray_since = now
+        elif now - self._astray_since >= BEHIND_AFTER_S:
+            self.astray = True

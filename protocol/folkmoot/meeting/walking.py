@@ -144,7 +144,8 @@ class Walking(Looking):
         self._inside.microphone = old.microphone
         for kind in old.media.showing():
             self._inside.media.show(kind, True, now)
-        self._outside = self._resting = self._invite = self._invite_cache = None
+        self._outside = self._resting = self._knocks_on = None
+        self._invite = self._invite_cache = None
         self._departing = Departing(old, now)
         self._inside.settle_in(now)
         seats = tuple(entry.seat for entry in walked.state.roster)
