@@ -39,8 +39,8 @@ class Shadow:
 
     def _open(self, stay: set[bytes], ghosts: int) -> list[Member]:
         state, entropy, hostile = self.hostile.state, self.world.entropy, self.hostile
-        keys = [(entropy(16), entropy(32)) for _ in range(ghosts)]
-        bundles = [make_key_package(seat, key, entropy) for seat, key in keys]
+        keys = [entropy(32) for _ in range(ghosts)]
+        bundles = [make_key_package(key, entropy) for key in keys]
         secrets = state.secrets.before_commit(hostile.tick, self.mal.meeting.seat, True)
         secrets = replace(secrets, room_root=bytes(32))
         created = state.group.commit(
@@ -56,23 +56,23 @@ class Shadow:
         own = created.staged.group
         assert own is not None
         assert created.welcome is not None
-        first = (self.mal.meeting.seat, self.mal.meeting._context.key.private_bytes_raw())
+        first = self.mal.meeting._context.key.private_bytes_raw()
         groups = [own] + [
             mls.Group.join(created.welcome, one, ratchet_tree=own.ratchet_tree()) for one in bundles
         ]
         return [
-            self._enter(f"Ghost{number}", seat, key, EpochState(group, after))
-            for number, ((seat, key), group) in enumerate(zip([first, *keys], groups, strict=True))
+            self._enter(f"Ghost{number}", key, EpochState(group, after))
+            for number, (key, group) in enumerate(zip([first, *keys], groups, strict=True))
             for after in (secrets.after_commit(group.export),)
         ]
 
-    def _enter(self, name: str, seat: bytes, key: bytes, state: EpochState) -> Member:
+    def _enter(self, name: str, key: bytes, state: EpochState) -> Member:
         world = self.world
         entropy = world._fresh(name)
         relays = self.mal.meeting.extension
         assert relays is not None
         context = make_context(
-            state.group.group_id, seat, key, relays.relays, world.now, WALL_S + world.now, entropy
+            state.group.group_id, key, relays.relays, world.now, WALL_S + world.now, entropy
         )
         meeting = Meeting(context, name)
         meeting._enter(state, inviter_key=None, now=world.now)

@@ -171,8 +171,10 @@ class EpochWatch(Watch):
             keys(one, base_key, epoch, pin)
             self._copies[one._copy_key] = base_key
 
-        def seal_council(signalling: Signalling, secret: bytes, plaintext: bytes) -> bytes:
-            cell = seal(signalling, secret, plaintext)
+        def seal_council(
+            signalling: Signalling, secret: bytes, plaintext: bytes, relay: int
+        ) -> bytes:
+            cell = seal(signalling, secret, plaintext, relay)
             for epoch in self._by_signalling.get(secret, ()):
                 epoch.sealed = True
                 if len(epoch.cells) < SAMPLES_MAX:

@@ -135,7 +135,7 @@ def test_a_group_with_somebody_in_anothers_seat_is_none_of_ours() -> None:
     cleo.people.commit("ada", [mls.Add(thief.key_package)])
     (event,) = cleo.hear(cleo.welcome())
     assert event == Refused("admission", "What the door gave us is not a meeting.")
-    assert cleo.outside.take_admitted() is None
+    assert cleo.outside.take_admitted(NOW) is None
 
 
 def test_a_group_with_something_beside_the_meeting_is_none_of_ours() -> None:
