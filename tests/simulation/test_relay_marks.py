@@ -57,10 +57,10 @@ class HoldingALittle(HoldingAll):
 
 
 class OneEach(Hostile):
-    """Does one thing to one voice cell in ten that it gives to anybody but who sent it: so no echo
+    """Does one thing to one voice cell in five that it gives to anybody but who sent it: so no echo
     shows it. A relay knows from which link a cell came."""
 
-    def __init__(self, chance: random.Random, much: float = 0.1) -> None:
+    def __init__(self, chance: random.Random, much: float = 0.2) -> None:
         super().__init__(chance, much)
         self._senders: dict[bytes, int] = {}
 

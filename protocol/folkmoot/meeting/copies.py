@@ -4,7 +4,7 @@ mark against that relay (`marks`).
 A copy is known for one by its header alone, as that costs a block of AES. Headers are a claim: the
 keys of the group make them, and no signature. So what is to be a mark is opened, a few copies a
 second and relay, and as many that came before, and some more while some are bent: a relay that
-bends one copy in ten is found within seconds, and a flood costs no more than that.
+bends one copy in five is found within seconds, and a flood costs no more than that.
 """
 
 from __future__ import annotations
