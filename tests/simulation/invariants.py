@@ -294,7 +294,7 @@ class Invariants:
                 raise Violation("past and future closed", f"{member.name} opens a council cell")
         for lane, cell in epoch.media[:2]:
             for relay in range(len(member.meeting.relays)):
-                if inside.media._open(relay, lane, cell, self.world.now) is not None:
+                if inside.media._open(relay, lane, b"", cell, self.world.now) is not None:
                     raise Violation("past and future closed", f"{member.name} opens a voice cell")
         states = list(inside.epochs.states())
         for body in epoch.contents[:1]:

@@ -163,6 +163,14 @@ def test_what_a_relay_does_to_cells_is_a_mark_against_it_alone(
     assert agreed(moot.members)
 
 
+def test_who_bends_what_it_brings_before_all_others_is_found_when_they_bring_it() -> None:
+    moot = play(BendingBodies, 705)
+    for other in moot.world.sim_relays[1:]:
+        other.take_up(HoldingALittle(moot.world.chance("slow")))
+    moot.world.run(5)
+    assert all(told(one) == [(0, BENDS)] for one in moot.members)
+
+
 @pytest.mark.parametrize("conduct", [Losing, Withholding, Parting, Closing, HoldingALittle])
 def test_what_lines_do_as_well_is_no_mark(conduct: type[Hostile]) -> None:
     moot = play(conduct, 710)
@@ -259,6 +267,15 @@ def test_two_who_hold_back_what_they_say_themselves_make_no_mark(late_s: float |
     assert not any(told(one) for one in moot.members[:3])
 
 
+def test_who_leaves_makes_no_mark_although_all_is_said_in_two_rooms_then() -> None:
+    moot = Moot(724, FEW)
+    moot.world.do(moot.members[4], lambda meeting: meeting.leave(moot.world.now))
+    staying = moot.members[:4]
+    moot.world.run_until(lambda: all(one.of(events.MemberOut) for one in staying), 10)
+    moot.world.run(4)
+    assert not any(told(one) for one in staying)
+
+
 def test_bad_luck_is_no_mark() -> None:
     # (As `python -m tests.simulation.noticing --whole HOURS` plays for as long as one likes.)
     assert bad_luck(513, 1, FEW)[1] == []
@@ -284,16 +301,15 @@ def _one_is_enough(patches: pytest.MonkeyPatch) -> None:
     patches.setattr(Marks, "_are_enough", lambda self, *lines: any(lines))
 
 
-def _any_share_is_late(patches: pytest.MonkeyPatch) -> None:
-    patches.setattr(marks, "LATE_SHARE", 0.0)
+def _all_rooms_are_one(patches: pytest.MonkeyPatch) -> None:
+    came = epoch_media.Through.came_before
+    patches.setattr(
+        epoch_media.Through, "came_before", lambda self, root, *cell: came(self, b"", *cell)
+    )
 
 
 def _no_order(patches: pytest.MonkeyPatch) -> None:
     patches.setattr(epoch_media, "OVERTAKEN_S", 1e9)
-
-
-def _by_its_salt(patches: pytest.MonkeyPatch) -> None:
-    patches.setattr("folkmoot.meeting.signalling.hmac.compare_digest", lambda *_: True)
 
 
 def _mark(conduct: type[Hostile]) -> Callable[[], None]:
@@ -309,8 +325,15 @@ def _mark(conduct: type[Hostile]) -> Callable[[], None]:
         (_nothing_known_is_opened, _mark(RepeatingOthers)),
         (_nothing_known_is_opened, _mark(BendingLate)),
         (_whatever_does_not_open_is_bent, test_what_means_nothing_is_no_mark),
-        (_what_came_too_early_is_forgotten, _mark(BendingBodies)),
+        (
+            _what_came_too_early_is_forgotten,
+            test_who_bends_what_it_brings_before_all_others_is_found_when_they_bring_it,
+        ),
         (_no_order, _mark(Reordering)),
+        (
+            _all_rooms_are_one,
+            test_who_leaves_makes_no_mark_although_all_is_said_in_two_rooms_then,
+        ),
         (
             _one_is_enough,
             lambda: test_two_who_hold_back_what_they_say_themselves_make_no_mark(None),

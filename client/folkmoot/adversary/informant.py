@@ -117,12 +117,14 @@ class Informant:
         to know who holds one of them up."""
         receive = media.receive
 
-        def counted(relay: int, lane: Lane, cells: Sequence[bytes], now: float) -> None:
+        def counted(
+            relay: int, lane: Lane, root: bytes, cells: Sequence[bytes], now: float
+        ) -> None:
             if lane == VOICE_ROOM:
                 pin = self.meeting.relays[relay].address.pin
                 for cell in cells:
                     self._count(media, relay, pin, cell)
-            receive(relay, lane, cells, now)
+            receive(relay, lane, root, cells, now)
 
         setattr(media, "receive", counted)  # noqa: B010
 

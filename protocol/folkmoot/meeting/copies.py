@@ -52,7 +52,7 @@ class Watch(Protocol):
 
 
 class Look(NamedTuple):
-    """What a voice cell's header claims: `again`, whether that cell came through the relay before;
+    """What a voice cell's header claims: `again`, whether that cell came in this room before;
     `opens`, whether we look further. A cell that `is_new` is opened for what is in it."""
 
     relay: int
@@ -90,14 +90,16 @@ class Copies:
         self._bent: dict[int, float] = {}  # by relay, when last
 
     def look(
-        self, relay: int, held: EpochMedia, leaf: int, counter: int, now: float
+        self, relay: int, root: bytes, held: EpochMedia, leaf: int, counter: int, now: float
     ) -> Look | None:
-        """A header came; None when it says nothing. A copy of what is known is counted."""
+        """A header came in the relay's room of this root; None when it says nothing. A copy of what
+        is known is counted."""
         if held.is_new(VOICE, leaf, counter):
             return Look(relay, held, leaf, counter, is_new=True, again=False, opens=True)
         if not held.is_known(leaf, counter):
             return None
-        again = held.through(relay).counted.accepted(held.state.group.epoch, leaf, counter)
+        epoch = held.state.group.epoch
+        again = held.through(relay).came_before(root, epoch, leaf, counter)
         self._count(relay, held, leaf, counter, b"", now)
         opens = self._may_open(relay, again, now)
         return Look(relay, held, leaf, counter, is_new=False, again=again, opens=opens)
@@ -117,9 +119,10 @@ class Copies:
         return True
 
     def accepted(
-        self, relay: int, held: EpochMedia, cell: bytes, opened: Opened, now: float
+        self, relay: int, root: bytes, held: EpochMedia, cell: bytes, opened: Opened, now: float
     ) -> None:
         """A cell came for the first time, and its author signed it."""
+        held.through(relay).came_before(root, opened.epoch, opened.leaf, opened.counter)
         self._count(relay, held, opened.leaf, opened.counter, cell, now)
         # What came before it, claimed to be it, and did not open?
         broken = self._broken.pop(held.key(opened.leaf, opened.counter), None)

@@ -256,7 +256,7 @@ class Hearing(ABC):
                     self.relay_watch.repeated(wanted.relay, now)
             self.act(now)
         else:
-            self.media.receive(wanted.relay, wanted.lane, cells, now)
+            self.media.receive(wanted.relay, wanted.lane, wanted.root, cells, now)
 
     def _hear_cell(self, relay: int, cell: bytes, echo: Echo | None, now: float) -> None:
         """A council cell that is not ours."""

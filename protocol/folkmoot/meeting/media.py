@@ -258,11 +258,14 @@ class MediaPlane:
 
     # -- receiving
 
-    def receive(self, relay: int, lane: Lane, cells: Sequence[bytes], now: float) -> None:
-        """Cells of one room; what does not open, is not signed or came before is dropped."""
+    def receive(
+        self, relay: int, lane: Lane, root: bytes, cells: Sequence[bytes], now: float
+    ) -> None:
+        """Cells of one room, of this root; what does not open, is not signed or came before is
+        dropped."""
         media_lane = VOICE_LANE if lane.slot is LaneSlot.VOICE else LaneId(lane.slot, lane.stream)
         for cell in cells:
-            found = self._open(relay, media_lane, cell, now)
+            found = self._open(relay, media_lane, root, cell, now)
             if found is None:
                 continue
             held, opened = found
@@ -271,12 +274,12 @@ class MediaPlane:
                 continue
             author, key = known
             if lane.slot is LaneSlot.VOICE:
-                self._receive_voice(relay, held, cell, opened, author, key, now)
+                self._receive_voice(relay, root, held, cell, opened, author, key, now)
             elif author.seat == lane.seat:
                 self._receive_picture(held, media_lane, opened, author, key, now)
 
     def _open(
-        self, relay: int, lane: LaneId, cell: bytes, now: float
+        self, relay: int, lane: LaneId, root: bytes, cell: bytes, now: float
     ) -> tuple[EpochMedia, Opened] | None:
         failed: list[Look] = []
         for held in self._order:
@@ -286,7 +289,7 @@ class MediaPlane:
                 nonlocal look
                 if lane != VOICE_LANE:
                     return held.is_new(lane, leaf, counter)  # noqa: B023
-                look = self._copies.look(relay, held, leaf, counter, now)  # noqa: B023
+                look = self._copies.look(relay, root, held, leaf, counter, now)  # noqa: B023
                 return look is not None and look.opens
 
             opened = self._keys(held, relay).open(lane, cell, opens)
@@ -305,6 +308,7 @@ class MediaPlane:
     def _receive_voice(
         self,
         relay: int,
+        root: bytes,
         held: EpochMedia,
         cell: bytes,
         opened: Opened,
@@ -316,7 +320,7 @@ class MediaPlane:
             return
         if not held.filter(VOICE_LANE).accept(opened.epoch, opened.leaf, opened.counter):
             return
-        self._copies.accepted(relay, held, cell, opened, now)
+        self._copies.accepted(relay, root, held, cell, opened, now)
         try:
             decoded = decode_cell(opened.plaintext)
         except DecodeError:
