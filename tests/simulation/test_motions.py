@@ -192,7 +192,7 @@ def test_the_keys_of_one_who_was_removed_open_nothing_later() -> None:
     heard = len(eve.of(events.FrameReceived))
     for _, _, cell in later:
         if len(cell) != COUNCIL_BYTES:
-            hers.media.receive(0, VOICE, [cell], world.now)
+            hers.media.receive(0, VOICE, b"", [cell], world.now)
     world.do(eve, lambda meeting: None)
     assert len(eve.of(events.FrameReceived)) == heard
     assert not any("after" in text for text in texts(eve))
