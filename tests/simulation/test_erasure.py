@@ -17,7 +17,10 @@ from folkmoot.cells.media import MediaKeys
 from folkmoot.meeting import events
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.epochs import PARENT_KEPT_S
+from folkmoot.meeting.save import Saved
+from folkmoot.mls import Group
 from folkmoot.mls.epoch import Epoch
+from simulation.hostile_member import Hostile
 from simulation.meeting_world import Member, World, agreed
 from simulation.test_meeting import meet, say, speak
 
@@ -136,3 +139,34 @@ def test_who_left_is_left_without_keys() -> None:
     world.run_until(lambda: bool(bob.of(events.Left)), 10)
     assert bob.saved == b""
     assert agreed([ann, cy])
+
+
+def test_a_commit_that_never_settled_goes_when_another_settles() -> None:
+    """Until then its keys are nothing that a thief of the epoch that we are in would lack: that
+    epoch's keys and the commit, which everybody was sent, make them again."""
+    world = World(63)
+    ann, bob, cy, mal = meet(world, "Ann", "Bob", "Cy", "Mallory")
+    mallory = Hostile(world, mal)
+    forged = [mallory.commit(), mallory.commit()]  # two of one committer: both are void
+    world.run(PARENT_KEPT_S + 5)
+    honest = [ann, bob, cy]
+    wanted: dict[bytes, str] = {}
+    for one in honest:
+        inside = one.meeting._inside
+        assert inside is not None
+        for made in forged:
+            candidate = inside.epochs.state_of(made.child or b"")
+            assert candidate is not None
+            assert candidate is not inside.epochs.current
+            wanted |= {value[::-1]: f"{one.name}'s {name}" for name, value in _secrets(candidate)}
+            stolen = Group.load(Saved.decode(one.saved).group).stage(made.handshake.message)
+            assert stolen.group is not None
+            assert stolen.group.epoch_authenticator == made.child
+            del stolen, candidate
+    assert set(wanted) == _alive(wanted)  # the search finds what is there
+    eve = world.join("Eve", ann.meeting.invite_text())
+    world.run_until(lambda: agreed([*honest, mal, eve]), 20)
+    # Each step of the signalling secret is the same whichever commit takes it.
+    wanted.pop(_state(ann).secrets.signalling[::-1], None)
+    assert len(wanted) > 2 * len(forged)
+    assert {wanted[one] for one in _alive(wanted)} == set()

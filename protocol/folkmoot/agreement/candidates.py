@@ -3,6 +3,15 @@
 At most 8 are kept, two of one committer at most: the second shows that both are void, and a third
 would show nothing more. Members may see another two of three, though, and settle the third before
 they know: what the others settled is kept besides.
+
+**Why none goes by a timer.** All but the one that settles, and what was committed on that, go in
+the moment in which it does; the parent's own secrets go ten seconds later. So none outlives its
+parent. And while the parent is the epoch that we are in, a candidate's secrets are nothing that a
+thief of the parent's would lack: they follow from the parent's init secret and our private keys,
+which any next commit needs, and from the commit, which every member was sent. (Those of our own
+commit do not; nobody seals anything under them but who settled it, and then we must follow.) Where
+the others settled a commit and we did not hear them, what we staged of it is how we follow without
+a fresh leaf. A timer would take that away and close nothing.
 """
 
 from __future__ import annotations
