@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from folkmoot.meeting.presence import Presence
+from folkmoot.meeting.witnesses import Witnesses
 from simulation.meeting_world import Member, World, agreed
 from simulation.patches import Patches, remember, thin_media
 from simulation.relay_conduct import Conduct
@@ -52,6 +54,33 @@ def test_beacons_of_an_epoch_that_nobody_has_lead_nobody_there(honest: int) -> N
     print("led", led)
     assert not led
     assert agreed(members)
+
+
+def _any_welcome(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Witnesses, "vouch", lambda *_: True)
+
+
+def test_without_witnesses_they_are_led_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: what is shown above is due to them."""
+    world, members, mal = scene(1, 3)
+    shadow = Shadow(world, mal, spared=members[-1:])
+    shadow.answer_nobody()
+    shadow.lie_in_beacons()
+    _any_welcome(monkeypatch)
+    monkeypatch.setattr(Presence, "hears_most", lambda *_: False)
+    assert watch(world, shadow, members, 15) == {members[-1].name}
+
+
+def test_without_witnesses_a_seat_that_is_taken_up_again_is_led_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The control."""
+    world, members, mal = scene(2, 3)
+    shadow = Shadow(world, mal, spared=members[-1:])
+    shadow.answer_nobody()
+    _any_welcome(monkeypatch)
+    members[-1] = world.restart(members[-1])
+    assert watch(world, shadow, members, 10) == {members[-1].name}
 
 
 @pytest.mark.parametrize("honest", [2, 3, 5])
@@ -118,6 +147,24 @@ def test_who_is_led_away_while_all_relays_hide_the_others_comes_back() -> None:
 
 def test_a_side_that_an_insider_filled_with_strangers_keeps_nobody() -> None:
     """While a relay hides the others it lets in as many as it likes, by all the rules."""
+    world, members, victim = filled_with_strangers()
+    took = world.run_until(lambda: agreed([*members, victim]), 60)
+    print(f"back after {took:.1f} s")
+    world.run(20)
+    # (Those whom it let in knock at the other side, too, which has its word for them by then.)
+    world.run_until(lambda: agreed([*members, victim]), 20)
+
+
+def test_without_those_whom_one_knew_it_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control."""
+    monkeypatch.setattr(Presence, "_look_for_base", lambda self, *_: self.rest())
+    world, members, victim = filled_with_strangers()
+    world.run(60)
+    assert not agreed([*members, victim])
+
+
+def filled_with_strangers() -> tuple[World, list[Member], Member]:
+    """Two sides, and the relay mended: the one with an insider and its strangers is larger."""
     world, members, mal = scene(6, 4)
     victim = members[-1]
     parted = [victim, mal]
@@ -131,8 +178,4 @@ def test_a_side_that_an_insider_filled_with_strangers_keeps_nobody() -> None:
     world.run_until(lambda: agreed(members), 60)
     world.run(5)
     world.sim_relays[0].take_up(Conduct())
-    took = world.run_until(lambda: agreed([*members, victim]), 60)
-    print(f"back after {took:.1f} s")
-    for _ in range(20):
-        world.run(1)
-        assert agreed([*members, victim])
+    return world, members, victim

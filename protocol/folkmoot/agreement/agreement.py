@@ -26,6 +26,19 @@ settled candidate, so the rule can only ever mend what a partition broke. Locks 
 each other for four rounds yield to that which most moved to or claim; and where so many have moved
 apart already that nothing can win any more, the rest follow the larger branch.
 
+**Why neither a certificate nor a committee decides between branches that settled apart**, as was
+designed first, but the larger side does (`meeting.presence`), of those who knew each other before.
+A certificate shows that more than two thirds of all electors want a thing done. It is judged by a
+commit and its parent alone, so while its motion is open it is as good on the winning side as on the
+losing one, and is committed there again. It says nothing of all else that its branch holds: who was
+let in there, which relays were chosen. If it decided, whoever can hold back one commit with a
+certificate could settle it with a few, and draw the many over to whatever those few decided beside
+it, at a moment of its own choosing; and both branches may hold one, of two motions. The price is
+that what only the smaller side carried out is undone for as long as it takes to do it again, and
+has to be asked for again when its vote has ended: who was removed there is a member until then. No
+seat goes without its ballots either way. A committee of 31 would have to have 11 corrupted, in
+place of a third of all, and saves work that was not found to be too much for fifty.
+
 **Why they settle.** In round 0 everybody names the candidate of whose turn it is, and waits 700 ms
 a rank for the others'. A round ends when its time is over or when nobody can win it any more. In
 later rounds who is not locked names what is known to be locked, else what the leader of the round

@@ -36,7 +36,9 @@ from folkmoot.wire.labels import SECRET_BYTES, Derive, derive
 
 # What fits a cell, sealed to one newcomer, is no parcel.
 INLINE_BYTES_MAX = 900
-WANTED_MAX = 4  # parcels that a newcomer was told of and waits for
+# Parcels that a newcomer was told of and waits for: so many that nobody who tells it of others has
+# the one forgotten that comes within a second or two.
+WANTED_MAX = 256
 UNCLAIMED_MAX = 2  # parcels that came before anybody spoke of them; anybody outside can send those
 AGAIN_S = 2.0  # a newcomer without it asks again each second
 SAID_MAX = 64

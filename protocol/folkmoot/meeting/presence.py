@@ -246,6 +246,11 @@ class Presence:
         `explained`: authenticators of epochs that we hold. Sides that settled apart are compared by
         how many name them, then by the later epoch, then by the lower authenticator: the same
         answer on both sides, so exactly one of them moves.
+
+        Not by a certificate that one of them holds: it can be committed on the other, too, while
+        its motion is open, and if it decided, whoever holds back one commit could draw the larger
+        side over to all else that the smaller decided. Nor by a committee, fewer of which would
+        have to be corrupted than of all. (See `agreement` for both.)
         """
         well = self.hears_most(explained, now)
         self._look_for_base(explained, well, now)
