@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from folkmoot.meeting import events
 from folkmoot.meeting.presence import Presence
 from folkmoot.meeting.witnesses import Witnesses
 from simulation.meeting_world import Member, World, agreed
@@ -153,6 +154,7 @@ def test_a_side_that_an_insider_filled_with_strangers_keeps_nobody() -> None:
     world.run(20)
     # (Those whom it let in knock at the other side, too, which has its word for them by then.)
     world.run_until(lambda: agreed([*members, victim]), 20)
+    assert moved([*members, victim]) == {victim.name}
 
 
 def test_without_those_whom_one_knew_it_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +162,12 @@ def test_without_those_whom_one_knew_it_keeps_them(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Presence, "_look_for_base", lambda self, *_: self.rest())
     world, members, victim = filled_with_strangers()
     world.run(60)
-    assert not agreed([*members, victim])
+    assert moved([*members, victim]) != {victim.name}
+
+
+def moved(members: list[Member]) -> set[str]:
+    """Who went over to another side, by a fresh leaf there."""
+    return {one.name for one in members if len(one.of(events.Joined)) > 1}
 
 
 def filled_with_strangers() -> tuple[World, list[Member], Member]:
