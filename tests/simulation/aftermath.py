@@ -213,7 +213,13 @@ class Aftermath:
             # A motion by a clock that is ahead opened only now.
             self._check_quiet(self.staying())
             return
-        late = [one.verdict for one in self.watch.settled[settled:]]
+        settled_late = self.watch.settled[settled:]
+        if any(one.committer in self.facts.insiders for one in settled_late):
+            # One that an insider published long before, and that came round only now. (Those that
+            # are open are not waited for: it may keep them open as long as it likes.)
+            self._check_quiet(staying)
+            return
+        late = [one.verdict for one in settled_late]
         if any(self.void.intersection(one.joined) or one.left for one in late):
             # Let in by a side on which its invite was good, told so by another, and gone; or a
             # farewell of one who went unheard, and whose record came round only now.

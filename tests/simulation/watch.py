@@ -117,6 +117,7 @@ class Settled:
     child: bytes
     at: float
     verdict: Verdict
+    committer: bytes
 
 
 @dataclass
@@ -161,7 +162,8 @@ class EpochWatch(Watch):
 
         def settle_child(epochs: Epochs, child: bytes, now: float) -> None:
             candidate, parent = epochs._candidates[child], epochs.current.authenticator
-            self.settled.append(Settled(epochs.seat, parent, child, now, candidate.verdict))
+            verdict, committer = candidate.verdict, candidate.committer
+            self.settled.append(Settled(epochs.seat, parent, child, now, verdict, committer))
             epoch = self.epochs[child]
             if epoch.settled_at is None:
                 epoch.settled_at = now

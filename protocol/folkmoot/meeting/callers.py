@@ -28,6 +28,7 @@ class Caller:
     answered_at: float = -ANSWER_EVERY_S
     admitted: bool = False
     told: bool = False
+    welcomed: bool = False
     refused: str | None = None
 
     def tell(self, found: Answer | Parcel, context: Context, now: float) -> None:

@@ -295,6 +295,10 @@ class Entrance:
     def _witnesses(self, caller: Caller, found: Answer | Parcel) -> list[Answer | Parcel]:
         """What shows that the epoch of an answer is that of the electors, if it is about one."""
         welcomed = self._welcomes.get(caller.view.ref)
+        if caller.knock.claim is None and not caller.welcomed:
+            # It takes the first that it is offered, and asks again if that led it astray.
+            caller.welcomed = welcomed is not None
+            return []
         about = found.side.authenticator if isinstance(found, LeafAnswer) else b""
         namings = self.namings_of(welcomed.authenticator if welcomed else about)
         state = self.epochs.current
@@ -308,8 +312,8 @@ class Entrance:
         welcome = self._welcomes.get(caller.view.ref)
         if welcome is not None:
             # (A newcomer that is in knocks on until who invited it confirms our epoch.)
-            heard_in = self.epochs.heard_in(caller.view.identity, now)
-            came = heard_in in (welcome.authenticator, self.epochs.current.authenticator)
+            ours = welcome.authenticator, self.epochs.current.authenticator
+            came = self.epochs.heard_in(caller.view.identity, now) in ours
             return welcome.answer if now >= welcome.not_before and not came else None
         claim = caller.knock.claim
         if caller.refused is not None:
@@ -438,8 +442,5 @@ class Entrance:
     def next_timer(self) -> float | None:
         times = [one.heard_at + KNOCK_SILENT_S + 0.001 for one in self._callers.values()]
         times += [one.until for one in self._former]
-        for lane in (self.lane, *(one.lane for one in self._former)):
-            due = lane.next_timer()
-            if due is not None:
-                times.append(due)
-        return min(times, default=None)
+        dues = [one.next_timer() for one in (self.lane, *(former.lane for former in self._former))]
+        return min([*times, *(due for due in dues if due is not None)], default=None)
