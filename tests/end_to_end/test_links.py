@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from folkmoot.agent import links as links_module
+from folkmoot.agent import link as link_module
 from folkmoot.agent import pinned, route
 from folkmoot.agent.links import Links
 from folkmoot.agent.relay_process import RelayProcess
@@ -287,8 +287,8 @@ def test_what_is_no_relay_is_said_so(answer: bytes, tls: str, expected: str) -> 
 
 
 def test_tries_grow_rarer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links_module, "BACKOFF_FIRST_S", 0.05)
-    monkeypatch.setattr(links_module, "BACKOFF_MAX_S", 0.4)
+    monkeypatch.setattr(link_module, "BACKOFF_FIRST_S", 0.05)
+    monkeypatch.setattr(link_module, "BACKOFF_MAX_S", 0.4)
 
     async def scene() -> None:
         monkeypatch.setattr(pinned, "secure", _broken)
@@ -357,7 +357,7 @@ def test_a_relay_that_stops_reading_costs_bounded_memory() -> None:
 
 
 def test_a_relay_that_goes_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links_module, "SILENCE_S", 0.3)
+    monkeypatch.setattr(link_module, "SILENCE_S", 0.3)
 
     async def scene() -> None:
         async with relay_running() as (process, relay), agents(1) as (one,):

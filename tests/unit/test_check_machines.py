@@ -48,3 +48,16 @@ def test_behind_a_proxy_none_sees_our_address() -> None:
     rows = machines(Wish(PROXY, hide=False), RELAYS[:4])
     assert [row[1:4] for row in rows] == [("no", "a room", "no")] * 3 + [("no", "its door", "no")]
     assert all("by socks5://127.0.0.1:9050" in row[4] for row in rows)
+
+
+def test_a_named_entry_has_its_row() -> None:
+    entry = RELAYS[5]
+    *relays, named = machines(Wish(route.through(entry)), RELAYS[:2])
+    assert [row[1:4] for row in relays] == [("no", "a room", "no")] * 2
+    assert named == (
+        "192.0.2.1:4006", "yes", "no", "no",
+        "no relay of the meeting; you come directly; it takes you to 192.0.2.1:4001 and "
+        "192.0.2.1:4002, and is not told what is there",
+    )  # fmt: skip
+    *_, behind = machines(Wish(route.through(entry, PROXY)), RELAYS[:1])
+    assert behind[1] == "no"

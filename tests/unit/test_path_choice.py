@@ -13,6 +13,7 @@ from folkmoot.agent.path_choice import PathChoice, Wish, choices, decided, previ
 from folkmoot.governance import Relay
 from folkmoot.meeting.paths import Relays
 from folkmoot.meeting.relay_book import RelayUse
+from folkmoot.meeting.ways_back import BACK_FIRST_S
 from folkmoot.wire.address import RelayAddress
 
 EIGHT = [
@@ -111,6 +112,19 @@ def test_behind_a_proxy_nobody_sees_an_address() -> None:
     assert not any(row["sees_address"] or row["entry_to"] for row in named)
     bare = preview(Wish(route.through(D.address)), [A, D], 0)
     assert A.address in {RelayAddress.parse(one) for one in bare[1]["entry_to"]}
+
+
+def test_an_entry_that_is_no_relay_of_the_meeting_has_its_row() -> None:
+    rows = preview(Wish(route.through(D.address)), [A, B], 0)
+    assert [row["use"] for row in rows] == ["in use", "in use", "entry"]
+    assert rows[2] == {
+        "address": str(D.address), "label": "", "use": "entry", "up": False, "carries": "",
+        "sees_address": False, "entry_to": [str(A.address), str(B.address)], "by": "directly",
+    }  # fmt: skip
+    [*_, behind] = preview(Wish(route.through(D.address, PROXY)), [A], 0)
+    assert (behind["entry_to"], behind["by"]) == ([], "by socks5://127.0.0.1:9050")
+    # One of the meeting has its own row and no other.
+    assert len(preview(Wish(route.through(D.address)), [A, D], 0)) == 2
 
 
 def test_the_reserve_reached_directly_sees_address_and_door() -> None:
@@ -229,3 +243,33 @@ async def test_a_relay_that_was_left_sees_who_keeps_its_door() -> None:
     scene = Scene(Wish(hide=False), *in_use(A), RelayUse(B, "left", "door"))
     assert scene.seen(B)["sees_address"]
     assert scene.seen(B)["carries"] == "door"
+
+
+@in_a_loop
+async def test_where_a_link_is_being_moved_two_machines_see_our_address() -> None:
+    scene = Scene(Wish(), *in_use(A, B, C))
+    for one, by in ((A, B), (B, A), (C, B)):
+        scene.up(one, "main", by)
+    loop = asyncio.get_running_loop()
+    scene.choice.ways_back()
+    for wait in scene.choice._back._waits.values():
+        wait.since = loop.time() - BACK_FIRST_S
+    changes: list[int] = []
+    [(link, via)] = scene.choice.ways_back(lambda: changes.append(1)).items()
+    assert (link, via.entry) == ((A.address, "main"), C.address)
+    assert A_NAME in scene.seen(B)["entry_to"]
+    assert A_NAME in scene.seen(C)["entry_to"]
+    scene.choice.on_move(*link, via, True, lambda: changes.append(2))
+    assert A_NAME not in scene.seen(B)["entry_to"]
+    assert A_NAME in scene.seen(C)["entry_to"]
+    assert changes == [1, 2]
+    assert scene.choice.ways_back() == {}
+
+
+@in_a_loop
+async def test_who_named_a_way_or_is_seen_is_not_moved() -> None:
+    for wish in (Wish(PROXY), Wish(hide=False), Wish(route.through(D.address))):
+        scene = Scene(wish, *in_use(A, B, C))
+        scene.up(A, "main", None)
+        scene.choice.ways_back()
+        assert not scene.choice._back._waits

@@ -227,9 +227,9 @@ CARRIES = {"room": "a room", "door": "its door", "": "no"}
 
 
 def machines(wish: Wish, relays: Sequence[RelayAddress]) -> list[Machine]:
-    """Each relay as one row, once the meeting runs and pictures are shown: which it is, whether it
-    sees our address, what it carries of us, whether it can tell by itself that they belong
-    together, and how so."""
+    """Each relay, and an entry that is none, as one row, once the meeting runs and pictures are
+    shown: which it is, whether it sees our address, what it carries of us, whether it can tell by
+    itself that they belong together, and how so."""
     rows = []
     for row in preview(wish, [Relay(one) for one in relays], turn=0):
         place = str(row["address"]).partition("#")[0]
@@ -237,6 +237,8 @@ def machines(wish: Wish, relays: Sequence[RelayAddress]) -> list[Machine]:
         why = [f"you come {row['by']}"] if row["by"] else []
         if row["carries"] == "door":
             why.insert(0, "in reserve, and only the door is open there")
+        if row["use"] == "entry":
+            why.insert(0, "no relay of the meeting")
         if through:
             why.append(f"it takes you to {through}, and is not told what is there")
         if not why:

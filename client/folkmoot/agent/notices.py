@@ -3,6 +3,7 @@ and of marks against relays."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from folkmoot.meeting import Meeting, events, names
@@ -10,6 +11,7 @@ from folkmoot.meeting.marks import MarkKind
 from folkmoot.meeting.noticing import NoticeKind
 from folkmoot.wire.address import RelayAddress, format_host_port
 
+NAMES_MAX = 6  # in one sentence: two members who lie can make a notice about everybody
 # (Of other relays there may be none.)
 OTHERS = "What another relay of the meeting carries comes all the same."
 
@@ -80,3 +82,45 @@ def _sentence(event: events.Noticed, who: str, own: bool, place: str) -> str:
 
 def _place(relay: RelayAddress) -> str:
     return format_host_port(relay.host, relay.port)
+
+
+def lasting(meeting: Meeting, now: float, name: Callable[[bytes], str]) -> dict[str, list[str]]:
+    """By a relay's address, what goes on there at present, in sentences for its row in the page: a
+    sentence for each kind, whoever it is about. `name`: of the member in a seat."""
+    noticed = meeting.noticed(now)
+    # Of whom it is known that the relay keeps a voice, it is not said that this cannot be known.
+    known = {(one.relay, one.seat) for one in noticed if one.kind is NoticeKind.WITHHELD}
+    about: dict[tuple[str, NoticeKind], list[bytes]] = {}
+    for one in noticed:
+        if one.kind is not NoticeKind.UNREACHED or (one.relay, one.seat) not in known:
+            about.setdefault((str(one.relay), one.kind), []).append(one.seat)
+    found: dict[str, list[str]] = {}
+    for (relay, kind), seats in sorted(about.items(), key=lambda one: one[0][1].value):
+        named = seats[:NAMES_MAX]
+        words = ["you" if seat == meeting.seat else name(seat) for seat in named]
+        if len(seats) > NAMES_MAX:
+            words.append(f"{len(seats) - NAMES_MAX} more")
+        found.setdefault(relay, []).append(_standing(kind, _listed(words)))
+    return found
+
+
+def _standing(kind: NoticeKind, who: str) -> str:
+    """What is said for as long as it lasts."""
+    if kind is NoticeKind.WITHHELD:
+        return (
+            f"By the counts of several of you, it keeps from some the voice of {who}. "
+            "You can propose to use other relays."
+        )
+    if kind is NoticeKind.UNREACHED:
+        return (
+            f"Several do not hear {who} through it. It may be the relay, the line or the member: "
+            "it cannot be told from here."
+        )
+    return (
+        "It lets nothing reach you, while it carries others. Your program connects to it anew, by "
+        "another way where there is one."
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)

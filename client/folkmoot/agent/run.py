@@ -326,6 +326,10 @@ class _Run:
             on_link=self._on_link,
             route_for=choice.route_for,
             on_way=choice.on_way,
+            ways_back=lambda: choice.ways_back(session.on_move),
+            on_move=lambda relay, purpose, via, worked: choice.on_move(
+                relay, purpose, via, worked, session.on_move
+            ),
         )
         session.subscribe(self._on_event)
         if self._media is not None:

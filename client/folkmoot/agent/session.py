@@ -91,6 +91,7 @@ class Session:
         self._last_touch = 0.0
         self._save_failed = False
         self._votes = Votes()
+        self._noticed: object = ([], {})  # of the relays, as it was last shown
         self.sees: Callable[[], Sees] = dict  # what each relay sees of us, as the links know it
         # What a newcomer at the door knows: whether somebody inside heard the knock, who said no,
         # and which rules are not those of the invite.
@@ -166,6 +167,11 @@ class Session:
             # Said once: each of a relay's links would say it again at every try.
             said.add(sentence)
             self._publish({"event": "problem", "sentence": sentence})
+        self._pump()
+
+    def on_move(self) -> None:
+        """Links go other ways, or try to: who sees our address may have changed."""
+        self._snapshot_due = True
         self._pump()
 
     # -- media
@@ -256,6 +262,10 @@ class Session:
             for row in self.meeting.hearing():
                 self._publish({"event": "hearing", **row})
             self._announce()
+            now = self.now()
+            if (noticed := (self.meeting.noticed(now), self.meeting.marks(now))) != self._noticed:
+                self._noticed, self._snapshot_due = noticed, True
+                self._pump()  # what was noticed ends without an event
             if self._seat_file is not None and self.now() - self._last_touch > TOUCH_PERIOD_S:
                 self._last_touch = self.now()
                 self._seat_file.touch()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from folkmoot.agent import notices, walkouts
+from folkmoot.agent import notices, path_choice, walkouts
 from folkmoot.governance import Charter, MeetingExtension, differences, sentences, to_mapping
 from folkmoot.governance.motion import MotionKind
 from folkmoot.governance.relay_change import relay_changes
@@ -28,27 +28,21 @@ Sees = Mapping[RelayAddress, Event]
 def relays_view(
     meeting: Meeting, up: Mapping[RelayAddress, bool], sees: Sees, now: float
 ) -> list[Event]:
-    """Those in use, the reserve, and those that the meeting left a moment ago. `use`: "in use",
-    "reserve", or "left"; `sees`: what each sees of us (`path_choice.sight`); where nobody knows,
-    as much as it could. `marks`: sentences."""
-    marks = meeting.marks(now)
+    """Those in use, the reserve, those that the meeting left a moment ago, and entries that are
+    none of them (`path_choice.rows`); `sees`: what each sees of us (`path_choice.sight`). What
+    there is against each at present, in sentences: `notices`, and `marks`."""
+    noticed = notices.lasting(meeting, now, lambda seat: name_and_tag(meeting, seat))
+    marks = {
+        str(relay): [notices.mark_sentence(kind, relay) for kind in kinds]
+        for relay, kinds in meeting.marks(now).items()
+    }
     return [
         {
-            "address": str(one.relay.address),
-            "label": one.relay.label,
-            "use": one.use,
-            "up": up.get(one.relay.address, False),
-            "sees_address": True,
-            "entry_to": [],
-            "carries": one.carries,
-            "by": "",
-            "marks": [
-                notices.mark_sentence(kind, one.relay.address)
-                for kind in marks.get(one.relay.address, ())
-            ],
-            **sees.get(one.relay.address, {}),
+            **row,
+            "notices": noticed.get(row["address"], []),
+            "marks": marks.get(row["address"], []),
         }
-        for one in meeting.relay_uses()
+        for row in path_choice.rows(meeting.relay_uses(), up, sees)
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from folkmoot.governance import Charter, MeetingExtension, Relay
 from folkmoot.meeting.context import Context
 from folkmoot.meeting.deciding import MotionView
-from folkmoot.meeting.events import ChatReceived
+from folkmoot.meeting.events import ChatReceived, Noticed
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.invite import Invite
 from folkmoot.meeting.marks import MarkKind
@@ -78,6 +78,10 @@ class Looking:
     def marks(self, now: float) -> dict[RelayAddress, list[MarkKind]]:
         """Against which relays we have marks."""
         return {} if self._inside is None else self._inside.relay_watch.marks(now)
+
+    def noticed(self, now: float) -> list[Noticed]:
+        """What is noticed about our relays at present."""
+        return [] if self._inside is None else self._inside.relay_watch.noticed(now)
 
     @property
     def extension(self) -> MeetingExtension | None:

@@ -117,13 +117,16 @@ class Paths:
     turn: int = 0
     rather_seen: bool = False
     _failed: dict[tuple[RelayAddress, RelayAddress], float] = field(default_factory=dict)
+    _plan: tuple[Relays, dict[RelayAddress, Relay]] | None = None
 
     def planned(self, relays: Relays) -> dict[RelayAddress, Relay]:
         """The entry to each relay in use while nothing fails; empty when there are none."""
-        if not hides(relays):
-            return {}
-        _, entries = _plan_score(relays, self.turn)
-        return {one.address: entry for one, entry in zip(relays.in_use, entries, strict=True)}
+        # All links are looked at again and again, and weighing hundreds of plans takes a while.
+        if self._plan is None or self._plan[0] != relays:
+            entries = _plan_score(relays, self.turn)[1] if hides(relays) else ()
+            by = dict(zip((one.address for one in relays.in_use), entries, strict=False))
+            self._plan = relays, by
+        return dict(self._plan[1])
 
     def choose(
         self, relay: RelayAddress, purpose: str, relays: Relays, now: float
@@ -131,12 +134,7 @@ class Paths:
         """The entry for a link to this relay; None: directly. Pictures go by another entry than
         voice where there is one. NoPathError when nothing would hide us, and our person does not
         want to be seen."""
-        known = [one for one in (*relays.in_use, *relays.outside) if one.address == relay]
-        target = known[0] if known else Relay(relay)
-        candidates = _entries(target, relays)
-        first = self.planned(relays).get(relay)
-        if first is not None:
-            candidates = [first, *(one for one in candidates if one.address != first.address)]
+        candidates = self._candidates(relay, relays)
         usable = [one for one in candidates if not self._fails(relay, one.address, now)]
         if usable:
             place = 1 if purpose in PICTURES and len(usable) > 1 else 0
@@ -149,6 +147,26 @@ class Paths:
             "there is no other relay that could hide your address from it, and you did not allow "
             "that it sees you"
         )
+
+    def _candidates(self, relay: RelayAddress, relays: Relays) -> list[Relay]:
+        """Who may be the entry to this relay, the planned one first."""
+        known = [one for one in (*relays.in_use, *relays.outside) if one.address == relay]
+        target = known[0] if known else Relay(relay)
+        candidates = _entries(target, relays)
+        first = self.planned(relays).get(relay)
+        if first is None:
+            return candidates
+        return [first, *(one for one in candidates if one.address != first.address)]
+
+    def better(
+        self, relay: RelayAddress, purpose: str, relays: Relays, entry: RelayAddress | None
+    ) -> list[RelayAddress]:
+        """The entries that a link should rather go by, best first: the one that it would go by if
+        nothing had failed; from a direct connection, which shows our address, all others, too."""
+        candidates = [one.address for one in self._candidates(relay, relays)]
+        if purpose in PICTURES and len(candidates) > 1:
+            candidates = [*candidates[1:], candidates[0]]
+        return candidates if entry is None else [one for one in candidates[:1] if one != entry]
 
     def _fails(self, relay: RelayAddress, entry: RelayAddress, now: float) -> bool:
         at = self._failed.get((relay, entry))

@@ -126,6 +126,15 @@ class RelayWatch:
         self._told.take(1, now)
         return True
 
+    def noticed(self, now: float) -> list[Noticed]:
+        """What goes on at present, whether a person was told of it or not; of the last half minute,
+        as it is not looked for more often."""
+        return [
+            Noticed(kind, relay, seat)
+            for (kind, seat, relay), at in self._noticed.items()
+            if now - at < LASTS_S
+        ]
+
     def silenced(self) -> bool:
         """Whether somebody gets through at none of the relays in use: a reason for the reserve.
         Others' word is enough for that, as it takes nothing from anybody."""
