@@ -12,6 +12,19 @@ Event = dict[str, Any]
 
 OWN = "aaaa1111"
 INVITE = "folkmoot:" + "abcdefghijklmnopqrstuvwxyz234567" * 8
+CHANGE = {
+    "before": "Who comes must be let in by one member who votes.",
+    "after": "Who comes must be let in by a vote.",
+}
+TWO_THIRDS = {"removal": "more than 2/3", "amendment": "more than 2/3"}
+PRESETS = {
+    "circle": {"whole": True, "fields": {"admission": "sponsor", **TWO_THIRDS}},
+    "assembly": {"whole": False, "fields": {"admission": "open", **TWO_THIRDS}},
+    "unremovable": {
+        "whole": True,
+        "fields": {"admission": "sponsor", **TWO_THIRDS, "removal": "never"},
+    },
+}
 NAMES = (
     "Anna", "Bertolt Brandt", "Chidi", "Dolores Huerta", "Éva", "Fatima", "Günther",
     "Hồ Xuân Hương", "Ingrid", "José", "Κλειώ", "李清照", "Maryam", "Nikolai",
@@ -150,6 +163,22 @@ class FakeSession:
             ]
         )  # fmt: skip
 
+    def named_entry(self) -> None:
+        """Both relays are reached by an entry that is none of the meeting's."""
+        used = [{**one, "sees_address": False} for one in self.state["relays"]]
+        entry = {
+            "address": "entry.example:443#pin", "label": "", "use": "entry", "up": False,
+            "sees_address": False, "entry_to": [one["address"] for one in used], "carries": "",
+            "by": "directly", "notices": [],
+        }  # fmt: skip
+        self.change(relays=[*used, entry])
+
+    def notices(self, number: int, *sentences: str) -> None:
+        """What goes on at a relay, by its place in the list."""
+        relays = self.state["relays"]
+        relays[number] = {**relays[number], "notices": list(sentences)}
+        self.change(relays=relays)
+
     def change(self, **fields: Any) -> None:
         self.state.update(fields)
         self.publish(self.snapshot())
@@ -185,7 +214,8 @@ class FakeSession:
         ask = {"needed": needed, "lines": lines, "rules": rules}
         voting = {
             "used": True, "votes": True, "guests": bool(guests), "electors": count, "here": count,
-            "lines": lines, "seconds": 120, "admit": None, "amend": ask, "relays": ask,
+            "lines": lines, "seconds": 120, "admit": None, "relays": ask,
+            "amend": {**ask, "presets": PRESETS},
             "remove": {**ask, "needed_of_guest": needed} if count > 3 else {**ask, "needed": None},
             "raise": ask if guests else None,
         }  # fmt: skip
@@ -260,10 +290,10 @@ class FakeSession:
                 self.drafts_wait.append(command)
             case "draft":
                 refused = "" if isinstance(command["subject"], dict) else "A relay is named twice."
-                changes = [] if refused else ["Who comes must be let in by a vote."]
+                changes = [] if refused else [CHANGE]
                 self.publish(
                     {"event": "draft", "draft": command["draft"], "kind": command["kind"],
-                     "changes": changes, "refused": refused}
+                     "ground": "g1", "changes": changes, "refused": refused}
                 )  # fmt: skip
             case "move" | "vote" | "secede" if self.state.get("voting") or self.state.get("calls"):
                 pass  # what comes of it, the tests say

@@ -13,7 +13,7 @@ from playwright.async_api import Page, expect
 
 from end_to_end import axe
 from end_to_end.page_world import World, button, run, world
-from page_session import INVITE, OWN, FakeSession
+from page_session import CHANGE, INVITE, OWN, FakeSession
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +25,12 @@ SIDEWAYS = """[...document.querySelectorAll("body, body *")].filter((one) => {
   return width > 0 && style.visibility === "visible" && !one.closest(".unseen, video")
     && (left < -0.5 || right > innerWidth + 0.5);
 }).map((one) => one.outerHTML.slice(0, 120))"""
+NOTICES = (
+    "It lets nothing reach you, while it carries others. Your program connects to it anew, by "
+    "another way where there is one.",
+    "Several do not hear Anna, Bertolt Brandt, Chidi, Dolores Huerta, Éva, Fatima and 44 more "
+    "through it. It may be the relay, the line or the member: it cannot be told from here.",
+)
 Shown = AsyncIterator[tuple[str, Page]]
 
 
@@ -123,7 +129,7 @@ async def _votes(here: World, page: Page, session: FakeSession) -> Shown:
     await expect(button(page, "See the vote")).to_be_visible()
     yield "vote-notice", page
     about_me = session.motion("m2", "remove", OWN)
-    amend = session.motion("m3", "amend", "", changes=["Who comes must be let in by a vote."])
+    amend = session.motion("m3", "amend", "", changes=[CHANGE])
     said = session.motion("m4", "raise", "bbbb0002", own="yes", may_vote=False, have=4)
     over = session.decision(session.motion("m0", "remove", "bbbb0005"), "expired")
     session.change(motions=[remove, about_me, amend, said], decided=[over])
@@ -155,6 +161,14 @@ async def _votes(here: World, page: Page, session: FakeSession) -> Shown:
     yield "propose-rules", page
     await button(page, "Put it to the vote").click()
     assert session.done("move")[-1]["subject"] == {"admission": "ballot"}
+    await button(page, "Propose other rules…").click()
+    await page.get_by_label("Begin with").select_option("assembly")
+    await expect(page.get_by_text("What no vote can change stays")).to_be_visible()
+    charter = {**session.state["charter"], "admission": "ballot"}
+    session.change(charter=charter)
+    await expect(page.get_by_text("were changed while this was open")).to_be_visible()
+    yield "propose-anew", page
+    await page.keyboard.press("Escape")
     await button(page, "Propose other relays…").click()
     await page.get_by_label("Addresses of relays").fill("a b")
     await expect(page.get_by_text("A relay is named twice.")).to_be_visible()
@@ -198,6 +212,10 @@ async def _sides_and_dialogs(here: World, page: Page, session: FakeSession) -> S
     await button(page, "2 relays connected").first.click()
     await expect(page.get_by_text("In reserve: nothing that is said")).to_be_visible()
     yield "connection-reserve", page
+    session.named_entry()
+    session.notices(0, *NOTICES)
+    await expect(page.get_by_text("This is no relay of the meeting")).to_be_visible()
+    yield "connection-notices", page
     await page.keyboard.press("Escape")
     session.change(relays=[{**one, "up": False} for one in relays])
     await expect(page.get_by_text("No relay answers right now.")).to_be_visible()

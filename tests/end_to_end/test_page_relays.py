@@ -96,8 +96,153 @@ def test_a_relay_that_hides_another_sees_an_address_although_it_carries_only_a_d
     run(test)
 
 
+def test_an_entry_that_is_no_relay_of_the_meeting_stands_in_the_list() -> None:
+    async def test() -> None:
+        session = FakeSession(phase="in", others=3)
+        session.under_votes()
+        session.named_entry()
+        async with world(session) as here:
+            page = await here.open()
+            said = await _relays(page)
+            assert said["entry.example:443"] == (
+                "This is no relay of the meeting: it takes you to those that are. Sees your "
+                "internet address, and that you go on to relay.example:443 and 203.0.113.7:4433, "
+                "not what you do there."
+            )
+            dialog = page.get_by_role("dialog")
+            await expect(dialog).to_contain_text("entry.example:443 sees your address, as you go")
+            await expect(button(page, "2 relays connected")).to_have_count(1)
+            await button(dialog, "Propose other relays…").click()
+            listed = page.get_by_label("Addresses of relays")
+            await expect(listed).to_have_value("relay.example:443#pin\n203.0.113.7:4433#pin")
+
+    run(test)
+
+
+def test_what_is_noticed_stands_at_its_relay_while_it_lasts() -> None:
+    async def test() -> None:
+        session = FakeSession(phase="in", others=3)
+        session.under_votes()
+        async with world(session) as here:
+            page = await here.open(viewport={"width": 360, "height": 500})
+            await button(page, "relays connected").first.click()
+            dialog = page.get_by_role("dialog")
+            ask = button(dialog, "Propose other rules…")
+            await ask.focus()
+            body = page.locator("dialog")
+            await body.evaluate("(one) => { one.scrollTop = 200; }")
+            top = await body.evaluate("(one) => one.scrollTop")
+            assert top == 200
+            second = dialog.locator(".relays li").nth(1)
+            words = "By the counts of several of you, it keeps from some the voice of Anna."
+            session.notices(1, words)
+            await expect(second.locator(".note")).to_have_text(words)
+            await expect(dialog.locator(".relays li").first.locator(".note")).to_have_count(0)
+            await expect(dialog.get_by_role("status").first).to_have_text(
+                f"203.0.113.7:4433: {words}"
+            )
+            await expect(ask).to_be_focused()
+            assert await body.evaluate("(one) => one.scrollTop") >= top
+            # Somebody has no vote any more, and the button that had the focus is gone.
+            session.change(voting={**session.state["voting"], "votes": False})
+            await expect(ask).to_have_count(0)
+            await expect(button(dialog, "Close")).to_be_focused()
+            session.notices(1)
+            await expect(second.locator(".note")).to_have_count(0)
+            session.change(relays=session.state["relays"][:1])
+            await expect(dialog.locator(".relays li")).to_have_count(1)
+            await page.keyboard.press("Escape")
+            session.notices(0, words)  # nothing is drawn for a dialog that is closed
+            await expect(page.locator("dialog")).to_have_count(0)
+
+    run(test)
+
+
+def test_a_preset_is_a_start_and_fields_go_on_from_it() -> None:
+    async def test() -> None:
+        session = FakeSession(phase="in", others=3)
+        session.under_votes()
+        async with world(session) as here:
+            page = await here.open()
+            await button(page, "relays connected").first.click()
+            await button(page, "Propose other rules…").click()
+            begin, admission = page.get_by_label("Begin with"), page.get_by_label("Who may come in")
+            removal = page.get_by_label("How somebody is removed")
+            await begin.select_option("unremovable")
+            await expect(removal).to_have_value("never")
+            await until(lambda: session.done("draft"))
+            assert session.done("draft")[-1]["subject"] == {"removal": "never"}
+            before = page.locator(".changes .before")
+            await expect(before).to_have_text(
+                "Now: Who comes must be let in by one member who votes."
+            )
+            await expect(page.locator(".changes .after")).to_have_text(
+                "Then: Who comes must be let in by a vote."
+            )
+            await begin.select_option("assembly")
+            await expect(removal).to_have_value("more than 2/3")
+            await expect(admission).to_have_value("open")
+            await expect(page.get_by_text("What no vote can change stays as it is")).to_be_visible()
+            await admission.select_option("ballot")
+            await button(page, "Put it to the vote").click()
+            await until(lambda: session.done("move"))
+            move = {"do": "move", "kind": "amend", "subject": {"admission": "ballot"}}
+            assert session.done("move") == [{**move, "ground": "g1"}]
+
+    run(test)
+
+
+def test_rules_that_change_meanwhile_are_what_a_proposal_is_compared_with() -> None:
+    async def test() -> None:
+        session = FakeSession(phase="in", others=3)
+        session.under_votes()
+        drafts: list[dict[str, Any]] = []
+        session.drafts_wait = drafts
+        async with world(session) as here:
+            page = await here.open()
+            await button(page, "relays connected").first.click()
+            await button(page, "Propose other rules…").click()
+            admission = page.get_by_label("Who may come in")
+            amendment = page.get_by_label("How the rules and the relays")
+            go = button(page, "Put it to the vote")
+            await admission.select_option("ballot")
+            await admission.focus()
+            await until(lambda: len(drafts) == 1)
+            session.publish(_answer(drafts[0], ["A vote lets them in."]))
+            await expect(go).to_be_enabled()
+            charter = {**session.state["charter"], "amendment": "at least 3/4"}
+            session.change(charter=charter)
+            dialog = page.get_by_role("dialog").last
+            await expect(dialog).to_contain_text("The rules of this meeting were changed while")
+            await expect(go).to_be_disabled()
+            await expect(admission).to_have_value("ballot")
+            await expect(admission).to_be_focused()
+            # What was not touched is as it is now, and is not proposed to be as it was.
+            await expect(amendment).to_have_value("at least 3/4")
+            await until(lambda: len(drafts) == 2)
+            assert drafts[1]["subject"] == {"admission": "ballot"}
+            session.publish(_answer(drafts[0], ["Late."]))
+            await expect(go).to_be_disabled()
+            session.publish({**_answer(drafts[1], ["A vote lets them in."]), "ground": "newer"})
+            await expect(go).to_be_enabled()
+            # The others voted for just that: nothing is left to ask for.
+            session.change(charter={**charter, "admission": "ballot"})
+            await expect(dialog).to_contain_text("Nothing is changed so far.")
+            await expect(go).to_be_disabled()
+            await amendment.select_option("never")
+            await until(lambda: len(drafts) == 3)
+            session.publish({**_answer(drafts[2], ["Never."]), "ground": "newest"})
+            await go.click()
+            await until(lambda: session.done("move"))
+            assert session.done("move")[0]["ground"] == "newest"
+            assert session.done("move")[0]["subject"] == {"amendment": "never"}
+
+    run(test)
+
+
 def _answer(draft: dict[str, Any], changes: list[str]) -> dict[str, Any]:
-    return {"event": "draft", "draft": draft["draft"], "kind": draft["kind"], "changes": changes,
+    return {"event": "draft", "draft": draft["draft"], "kind": draft["kind"], "ground": "x",
+            "changes": [{"before": "", "after": one} for one in changes],
             "refused": ""}  # fmt: skip
 
 

@@ -195,6 +195,19 @@ def test_rooms_that_come_and_go_meanwhile_are_on_the_new_way(ring: Ring) -> None
     play(scene)
 
 
+def test_an_entry_that_stops_says_so_and_another_is_taken_at_once(ring: Ring) -> None:
+    async def scene() -> None:
+        async with hidden(ring) as one:
+            first = ring.addresses[0]
+            status, _, _ = await asyncio.to_thread(ring.relays[2].stop)
+            assert status == 0
+            await until(lambda: one.by(0) == 1)
+            said = [state for state in one.agent.states if state[0] == first and not state[2]]
+            assert ["This entry is stopping" in sentence for *_, sentence in said] == [True]
+
+    play(scene)
+
+
 def test_closing_amid_a_move_leaves_nothing_running(ring: Ring) -> None:
     async def scene() -> None:
         async with hidden(ring) as one:

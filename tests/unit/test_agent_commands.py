@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from folkmoot.agent.commands import CommandError, perform
+from folkmoot.agent.drafts import ground_of
 from folkmoot.agent.view import event_of
 from folkmoot.governance import PRESETS
 from folkmoot.meeting import Meeting
@@ -211,6 +212,19 @@ def circle() -> Meeting:
 )
 def test_a_motion_or_vote_that_cannot_be(command: dict[str, Any], sentence: str) -> None:
     assert sentence in why_not(circle(), command)
+
+
+def test_what_was_compared_with_other_rules_asks_nobody() -> None:
+    meeting = circle()
+    today = meeting.extension
+    assert today is not None
+    wanted = {"do": "move", "kind": "amend", "subject": {"admission": "ballot"}}
+    ground = ground_of("amend", today)
+    assert "changed while you wrote this" in why_not(meeting, {**wanted, "ground": ground[::-1]})
+    assert "changed while you wrote this" in why_not(meeting, {**wanted, "ground": 7})
+    assert not events_of(meeting, MotionMade)
+    perform(meeting, {**wanted, "ground": ground}, NOW)
+    assert len(events_of(meeting, MotionMade)) == 1
 
 
 def test_who_is_alone_changes_the_rules_alone_and_can_remove_nobody() -> None:

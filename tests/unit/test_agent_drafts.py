@@ -6,12 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from folkmoot.agent.drafts import DraftError, charter_draft, draft_event, relays_draft
-from folkmoot.governance import PRESETS, Admission, MeetingExtension
+from folkmoot.agent.drafts import (
+    DraftError,
+    charter_draft,
+    draft_event,
+    ground_of,
+    presets_for,
+    relays_draft,
+)
+from folkmoot.governance import PRESETS, Admission, MeetingExtension, to_mapping
 from folkmoot.meeting import Meeting
 from unit.meeting_parts import RELAYS, WALL_S, entropy_of
 
-CIRCLE = PRESETS["circle"]
+CIRCLE, ASSEMBLY = PRESETS["circle"], replace(PRESETS["assembly"], admission=Admission.BALLOT)
 ADDRESSES = [str(one.address) for one in RELAYS]
 OTHER = f"relay.example.org:7443#{ADDRESSES[0].partition('#')[2]}"
 
@@ -78,11 +85,38 @@ def test_the_page_is_told_what_would_change() -> None:
     rules = draft_event(meeting, "amend", {"admission": "ballot"}, 7)
     assert rules == {
         "event": "draft", "draft": 7, "kind": "amend", "refused": "",
-        "changes": ["Who comes must be let in by a vote."],
+        "ground": ground_of("amend", MeetingExtension(CIRCLE, RELAYS[:1])),
+        "changes": [{
+            "before": "Who comes must be let in by one member who votes.",
+            "after": "Who comes must be let in by a vote.",
+        }],
     }  # fmt: skip
     relays = draft_event(meeting, "relays", " ".join(ADDRESSES[:2]), 8)
-    assert relays["changes"][0].startswith("In use: ")
-    assert any(sentence.startswith("New: ") for sentence in relays["changes"])
+    first, *more = relays["changes"]
+    places = [f"{one.address.host}:{one.address.port}" for one in RELAYS]
+    assert first == {"before": f"In use: {places[0]}.", "after": f"In use: {', '.join(places)}."}
+    assert more == [{"before": "", "after": f"New: {places[1]}."}]
     refused = draft_event(meeting, "relays", "x", 9)
     assert refused["refused"].endswith(".")
     assert refused["draft"] == 9
+
+
+def test_a_preset_offers_what_may_still_change() -> None:
+    offered = presets_for(CIRCLE)
+    assert {name: one["whole"] for name, one in offered.items()} == {
+        "circle": True, "assembly": False, "unremovable": True,
+    }  # fmt: skip
+    assert offered["assembly"]["fields"]["admission"] == "open"
+    for one in offered.values():
+        assert charter_draft({**to_mapping(ASSEMBLY), **one["fields"]}, ASSEMBLY)
+    assert "removal" not in presets_for(PRESETS["unremovable"])["circle"]["fields"]
+
+
+def test_the_ground_is_another_when_what_is_changed_is_another() -> None:
+    today = MeetingExtension(CIRCLE, RELAYS[:1])
+    rules = replace(today, charter=PRESETS["unremovable"])
+    relays = replace(today, relays=RELAYS[:2])
+    assert ground_of("amend", today) == ground_of("amend", relays) != ground_of("amend", rules)
+    assert ground_of("relays", today) == ground_of("relays", rules) != ground_of("relays", relays)
+    kept = replace(today, reserve=RELAYS[1:2])
+    assert ground_of("relays", today) != ground_of("relays", kept)

@@ -127,7 +127,9 @@ def test_what_is_not_carried_says_whether_its_time_was_over() -> None:
     world.run(2)
     (amend,) = watched.page(0)["motions"]
     assert amend["subject"] == ""
-    assert amend["changes"] == ["Nobody can be removed by anybody, and no vote can change that."]
+    [change] = amend["changes"]
+    assert change["before"].startswith("Somebody is removed only when")
+    assert change["after"] == "Nobody can be removed by anybody, and no vote can change that."
     assert amend["rules"] == [sentences(CIRCLE)[3]]
 
 

@@ -22,7 +22,7 @@ from folkmoot.governance.charter import (
     from_mapping,
     to_mapping,
 )
-from folkmoot.governance.sentences import differences, sentences
+from folkmoot.governance.sentences import changes, differences, sentences
 from folkmoot.wire.codec import DecodeError
 
 
@@ -229,3 +229,17 @@ def test_people_read_sentences() -> None:
     assert differences(PRESETS["circle"], PRESETS["circle"]) == []
     lines_off = dataclasses.replace(PRESETS["assembly"], lineage=False)
     assert len(differences(PRESETS["assembly"], lines_off)) == 1
+    [change] = changes(PRESETS["assembly"], lines_off)
+    assert change.before == sentences(PRESETS["assembly"])[-1]
+    assert "heads alone" in change.after
+    [change] = changes(lines_off, PRESETS["assembly"])
+    assert change == ("", sentences(PRESETS["assembly"])[-1])
+    assert str(change) == change.after
+
+
+def test_a_change_says_what_was_and_what_will_be() -> None:
+    [change] = changes(PRESETS["circle"], PRESETS["unremovable"])
+    assert change == (sentences(PRESETS["circle"])[2], sentences(PRESETS["unremovable"])[2])
+    assert str(change) == " → ".join(change)
+    assert changes(PRESETS["circle"], PRESETS["circle"]) == []
+    assert len(changes(PRESETS["circle"], PRESETS["assembly"])) == 3

@@ -33,7 +33,8 @@ def test_a_field_missing_or_too_many_is_refused(do: str) -> None:
         "members": {}, "sent": {},
         "microphone": True, "camera": True, "hidden": True, "text": "t", "on": True,
         "knock": "k", "member": "m",
-        "draft": 7, "kind": "amend", "subject": "s", "motion": "m", "choice": "yes", "with": ["m"],
+        "draft": 7, "kind": "amend", "ground": "g", "subject": "s", "motion": "m",
+        "choice": "yes", "with": ["m"],
     }  # fmt: skip
     fields = list(messages.FIELDS[do])
     whole = {"do": do, **{field: examples[field] for field in fields}}
@@ -41,8 +42,12 @@ def test_a_field_missing_or_too_many_is_refused(do: str) -> None:
     with pytest.raises(MessageError, match="too many"):
         parse(json.dumps({**whole, "extra": 1}))
     for field in fields:
-        with pytest.raises(MessageError, match="lacks"):
-            parse(json.dumps({key: value for key, value in whole.items() if key != field}))
+        lacking = json.dumps({key: value for key, value in whole.items() if key != field})
+        if (do, field) in messages.OPTIONAL:
+            parse(lacking)
+        else:
+            with pytest.raises(MessageError, match="lacks"):
+                parse(lacking)
         wrongs: tuple[object, ...] = (None, 7, [], "", {"a": None})
         for wrong in wrongs:
             if wrong == examples[field]:
@@ -70,6 +75,9 @@ def test_a_subject_is_judged_by_its_kind(
     drafted = kind in ("amend", "relays")
     for subject in right:
         assert isinstance(_parse(do="move", kind=kind, subject=subject), messages.Command)
+        _parse(do="move", kind=kind, subject=subject, ground="0123456789abcdef")
+        with pytest.raises(MessageError, match="ground is not as it should be"):
+            _parse(do="move", kind=kind, subject=subject, ground=7)
         if drafted:
             _parse(do="draft", draft=1, kind=kind, subject=subject)
     for subject in wrong:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from folkmoot.agent.drafts import DraftError, charter_draft
+from folkmoot.agent.drafts import DraftError, charter_draft, ground_of
 from folkmoot.cells.frames import MediaKind
 from folkmoot.governance import PRESETS, CharterError, from_mapping
 from folkmoot.meeting import Meeting, UsageError
@@ -55,6 +55,13 @@ def _chat(meeting: Meeting, command: Command, now: float) -> None:
 
 def _move(meeting: Meeting, command: Command, now: float) -> None:
     kind, subject = _text(command, "kind"), command.get("subject")
+    ground, today = command.get("ground"), meeting.extension
+    if ground is not None and (today is None or ground != ground_of(kind, today)):
+        what = "rules" if kind == "amend" else "relays"
+        raise CommandError(
+            f"The {what} were changed while you wrote this, and nobody was asked. Look at it "
+            "again: it may mean something else now."
+        )
     if kind == "amend" and not _is_encoded(subject):
         try:
             subject = charter_draft(subject, meeting.charter).encode().hex()

@@ -3,7 +3,9 @@ would change, or why it cannot be."""
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
+from collections.abc import Iterable
 from typing import Any
 
 from folkmoot.governance import (
@@ -12,11 +14,11 @@ from folkmoot.governance import (
     CharterError,
     MeetingExtension,
     amendment_refused,
-    differences,
     from_mapping,
     to_mapping,
 )
 from folkmoot.governance.relay_change import RelayListError, parse_relays, relay_changes
+from folkmoot.governance.sentences import Change, changes
 from folkmoot.meeting import Meeting
 
 TOML_CHARACTERS_MAX = 16_384
@@ -64,24 +66,54 @@ def relays_draft(wanted: object, today: MeetingExtension) -> MeetingExtension:
     return changed
 
 
+def ground_of(kind: str, today: MeetingExtension) -> str:
+    """16 characters that are others when the rules, or the relays, are: with what a draft was
+    compared."""
+    if kind == "amend":
+        ground = today.charter.encode()
+    else:
+        ground = repr((today.relays, today.reserve)).encode()
+    return hashlib.sha256(ground).hexdigest()[:16]
+
+
+def pairs(changed: Iterable[Change]) -> list[dict[str, str]]:
+    """Changes as the page shows them. In two parts, so that no relay's label looks like one."""
+    return [one._asdict() for one in changed]
+
+
+def presets_for(today: Charter) -> dict[str, dict[str, Any]]:
+    """What each preset would have of that which may still change: `fields`; `whole`: whether that
+    is all of it."""
+    found = {}
+    for name, preset in PRESETS.items():
+        fields = {key: to_mapping(preset)[key] for key in ("admission", "removal", "amendment")}
+        if today.removal is None:
+            del fields["removal"]
+        whole = amendment_refused(today, preset) is None or preset == today
+        found[name] = {"fields": fields, "whole": whole}
+    return found
+
+
 def draft_event(meeting: Meeting, kind: str, wanted: object, number: int) -> dict[str, Any]:
-    """What the page shows while somebody writes: sentences of what changes, or a refusal. `number`:
-    by which the page knows which of its drafts this answers."""
-    changes: list[str] = []
+    """What the page shows while somebody writes: what changes, or a refusal. `number`: by which the
+    page knows which of its drafts this answers; `ground`: with what it was compared, to be sent
+    with the motion."""
+    changed: list[Change] = []
     refused, today = "", meeting.extension
     try:
         if today is None:
             raise DraftError("You are not in the meeting yet.")
         if kind == "amend":
-            changes = differences(today.charter, charter_draft(wanted, today.charter))
+            changed = changes(today.charter, charter_draft(wanted, today.charter))
         else:
-            changes = relay_changes(today, relays_draft(wanted, today))
+            changed = relay_changes(today, relays_draft(wanted, today))
     except DraftError as error:
         refused = str(error)
     return {
         "event": "draft",
         "draft": number,
         "kind": kind,
-        "changes": changes,
+        "ground": "" if today is None else ground_of(kind, today),
+        "changes": pairs(changed),
         "refused": refused,
     }

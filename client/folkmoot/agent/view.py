@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from folkmoot.agent import notices, path_choice, walkouts
-from folkmoot.governance import Charter, MeetingExtension, differences, sentences, to_mapping
+from folkmoot.governance import Charter, MeetingExtension, sentences, to_mapping
 from folkmoot.governance.motion import MotionKind
 from folkmoot.governance.relay_change import relay_changes
+from folkmoot.governance.sentences import changes
 from folkmoot.meeting import Meeting, events, names
 from folkmoot.meeting.deciding import motion_id
 from folkmoot.wire.address import RelayAddress
@@ -115,14 +116,14 @@ def motion_made(meeting: Meeting, event: events.MotionMade) -> Event:
         return {
             **said,
             "subject": to_mapping(charter),
-            "changes": differences(meeting.charter, charter),
+            "changes": [str(one) for one in changes(meeting.charter, charter)],
         }
     elif motion.kind is MotionKind.RELAYS and (now := meeting.extension) is not None:
         wanted = MeetingExtension.decode(motion.subject)
         return {
             **said,
             "subject": [str(one.address) for one in (*wanted.relays, *wanted.reserve)],
-            "changes": relay_changes(now, wanted),
+            "changes": [str(one) for one in relay_changes(now, wanted)],
         }
     elif motion.kind is MotionKind.ADMIT:
         subject, said["subject_name"] = meeting.caller_of(motion.subject) or ("", "")

@@ -11,10 +11,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from folkmoot.governance import Admission, Charter, Electors, MeetingExtension, Share, differences
+from folkmoot.agent.drafts import pairs, presets_for
+from folkmoot.governance import Admission, Charter, Electors, MeetingExtension, Share
 from folkmoot.governance.motion import MOTION_S, Motion, MotionKind
 from folkmoot.governance.relay_change import relay_changes
-from folkmoot.governance.sentences import rules_of
+from folkmoot.governance.sentences import Change, changes, rules_of
 from folkmoot.meeting import Meeting, events, names
 from folkmoot.meeting.deciding import motion_id
 from folkmoot.meeting.motions import KEPT_MAX
@@ -95,16 +96,16 @@ class Votes:
 
 def _in_words(meeting: Meeting, motion: Motion) -> Event:
     """Who asks what about whom, and by which rule it is decided."""
-    subject, name, tag, changes = "", "", "", list[str]()
+    subject, name, tag, changed = "", "", "", list[Change]()
     if motion.kind in (MotionKind.REMOVE, MotionKind.RAISE):
         subject = names.member_id(motion.subject)
         name, tag = meeting.name_of(motion.subject), meeting.tag_of(motion.subject)
     elif motion.kind is MotionKind.ADMIT:
         subject, name = meeting.caller_of(motion.subject) or ("", "")
     elif motion.kind is MotionKind.AMEND:
-        changes = differences(meeting.charter, Charter.decode(motion.subject))
+        changed = changes(meeting.charter, Charter.decode(motion.subject))
     elif motion.kind is MotionKind.RELAYS and (now := meeting.extension) is not None:
-        changes = relay_changes(now, MeetingExtension.decode(motion.subject))
+        changed = relay_changes(now, MeetingExtension.decode(motion.subject))
     return {
         "kind": motion.kind.name.lower(),
         "by": names.member_id(motion.mover),
@@ -114,7 +115,7 @@ def _in_words(meeting: Meeting, motion: Motion) -> Event:
         "subject_name": name,
         "subject_tag": tag,
         "about_me": motion.subject == meeting.seat,
-        "changes": changes,
+        "changes": pairs(changed),
         "rules": rules_of(meeting.charter, motion.kind),
     }
 
@@ -170,6 +171,8 @@ def voting_of(meeting: Meeting, now: float) -> Event:
         charter.amendment,
         needed=charter.amendment_needed(count),
     )
+    if to_amend is not None:
+        to_amend["presets"] = presets_for(charter)
     to_change = ask(
         MotionKind.RELAYS,
         charter.amendment,

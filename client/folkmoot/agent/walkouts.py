@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from folkmoot.governance import differences
+from folkmoot.agent.drafts import pairs
+from folkmoot.governance.sentences import changes
 from folkmoot.meeting import Meeting, events, names
 from folkmoot.meeting.calls import call_id
 from folkmoot.meeting.secession import OpenCall
@@ -36,7 +37,7 @@ def event_of(
         "needed": len(event.seats),
         "subject": "",
         "with": [member(seat) for seat in event.seats],
-        "changes": differences(meeting.charter, event.charter),
+        "changes": [str(one) for one in changes(meeting.charter, event.charter)],
     }
 
 
@@ -65,6 +66,6 @@ def _call_view(meeting: Meeting, one: OpenCall, now: float) -> Event:
         "mine": mine,
         "with": [person(seat) for seat in one.call.seats],
         "own": "" if one.own is None else "yes" if one.own else "no",
-        "changes": differences(meeting.charter, one.call.charter),
+        "changes": pairs(changes(meeting.charter, one.call.charter)),
         "ends_in_s": round(max(0.0, one.until - now), 1),
     }

@@ -12,6 +12,7 @@ from folkmoot.governance.extension import (
     MeetingExtension,
     Relay,
 )
+from folkmoot.governance.sentences import Change
 from folkmoot.wire.address import RelayAddress, format_host_port
 from folkmoot.wire.codec import DecodeError
 
@@ -57,22 +58,25 @@ def parse_relays(text: str, now: MeetingExtension) -> MeetingExtension:
     return replace(now, relays=used, reserve=reserve)
 
 
-def relay_changes(before: MeetingExtension, after: MeetingExtension) -> list[str]:
-    """What is otherwise in the second, a sentence for each: relays, the reserve, the lanes."""
-    used, kept = _places(after.relays), _places(after.reserve)
-    sentences = []
-    if before.relays != after.relays:
-        sentences.append(f"In use: {used}.")
-    if before.reserve != after.reserve:
-        sentences.append(f"In reserve: {kept or 'none'}.")
+def relay_changes(before: MeetingExtension, after: MeetingExtension) -> list[Change]:
+    """What is otherwise in the second, beside what it was: relays, the reserve, the lanes."""
+    changed = []
+    for what, was, becomes in (
+        ("In use", before.relays, after.relays),
+        ("In reserve", before.reserve, after.reserve),
+    ):
+        if was != becomes:
+            words = [f"{what}: {_places(relays) or 'none'}." for relays in (was, becomes)]
+            changed.append(Change(*words))
     was, stays = (*before.relays, *before.reserve), (*after.relays, *after.reserve)
     if fresh := [one for one in stays if one.address not in {old.address for old in was}]:
-        sentences.append(f"New: {_places(fresh)}.")
+        changed.append(Change("", f"New: {_places(fresh)}."))
     if gone := [one for one in was if one.address not in {new.address for new in stays}]:
-        sentences.append(f"No longer: {_places(gone)}.")
+        changed.append(Change("", f"No longer: {_places(gone)}."))
     if before.lanes != after.lanes:
-        sentences.append("How much everybody sends changes, whether they speak or not.")
-    return sentences
+        sends = "How much everybody sends changes, whether they speak or not."
+        changed.append(Change("", sends))
+    return changed
 
 
 def _places(relays: Iterable[Relay]) -> str:

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+from typing import NamedTuple
+
 from folkmoot.governance.charter import Admission, Charter, Electors, Share
 from folkmoot.governance.motion import MotionKind
+
+
+class Change(NamedTuple):
+    """One thing that becomes otherwise, in sentences; what was not there before, or is no longer,
+    is empty."""
+
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return " → ".join(filter(None, self))
+
 
 _NAMED = {
     (2, 3): "two thirds",
@@ -86,3 +101,11 @@ def differences(before: Charter, after: Charter) -> list[str]:
     if before.lineage and not after.lineage:
         changed.append("Votes are counted by heads alone, whoever brought whom in.")
     return changed
+
+
+def changes(before: Charter, after: Charter) -> list[Change]:
+    """What the second charter says otherwise than the first, beside what that says."""
+    pairs = zip_longest(sentences(before), sentences(after), fillvalue="")
+    changed = [Change(was, becomes) for was, becomes in pairs if was != becomes]
+    heads = "Votes are counted by heads alone, whoever brought whom in."
+    return [one if one.after else Change(one.before, heads) for one in changed]

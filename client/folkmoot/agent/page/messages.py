@@ -209,11 +209,13 @@ FIELDS: Final[Mapping[str, Mapping[str, Check]]] = {
     "hide": {"member": _short},
     "show": {"member": _short},
     "accept_charter": {},
-    "move": {"kind": _choice(*SUBJECTS), "subject": _subject},
+    "move": {"kind": _choice(*SUBJECTS), "subject": _subject, "ground": _short},
     "draft": {"draft": _number, "kind": _choice("amend", "relays"), "subject": _subject},
     "vote": {"motion": _short, "choice": _choice("yes", "no")},
     "secede": {"with": _shorts},
 }
+# With what rules or relays are compared that are proposed; of a motion about people there is none.
+OPTIONAL: Final = frozenset({("move", "ground")})
 LONG: Final = frozenset({"answer", "stats"})
 
 
@@ -274,7 +276,7 @@ def parse(text: str) -> PageMessage:
         if not check(value):
             raise MessageError(f"{do}: {field} is not as it should be")
     for field in fields:
-        if field not in body:
+        if field not in body and (do, field) not in OPTIONAL:
             raise MessageError(f"{do} lacks {field}")
     if "subject" in fields and not SUBJECTS[str(body["kind"])](body["subject"]):
         raise MessageError(f"{do}: subject is not as it should be")

@@ -33,6 +33,8 @@ export class App {
     this.told = {};
     /** All that was written, the oldest first: an agent that was started again knows nothing of it. @type {any[]} */
     this.written = [];
+    /** Open dialogs that show the state of things. @type {Set<(snapshot: any) => void>} */
+    this.following = new Set();
     this.level = 0;
     /** Why the meeting was left, where the agent says so. */
     this.why = "";
@@ -85,6 +87,7 @@ export class App {
         this.snapshot = event;
         this.show(event.phase);
         this.view?.update(event);
+        for (const update of [...this.following]) update(event);
         if (stays) this.call.start();
         break;
       }

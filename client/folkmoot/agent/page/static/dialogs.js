@@ -2,11 +2,12 @@
  * Inviting, devices, connection, leaving, one's name: each in a dialog of its own.
  */
 
-import { h, say } from "./dom.js";
+import { fill, h, say } from "./dom.js";
 import { LevelMeter } from "./devices.js";
-import { DeviceChoice, Dialog, Meter, button, charterList, copy, limitsList, relayList } from "./parts.js";
+import { DeviceChoice, Dialog, Meter, button, charterList, copy, limitsList, noticesOf, relayList } from "./parts.js";
 import { proposal } from "./propose.js";
-import { addressSentence, cleanName } from "./words.js";
+import { keepFocus } from "./side.js";
+import { addressSentence, cleanName, relayName } from "./words.js";
 
 const NAME_LENGTH_MAX = 64;
 const QUIET_ZONE = 4;
@@ -117,34 +118,59 @@ export function settingsDialog(app) {
   return dialog.open();
 }
 
-/** @param {import("./app.js").App} app */
+/**
+ * Relays and rules as they are, for as long as it is open.
+ * @param {import("./app.js").App} app
+ */
 export function connectionDialog(app) {
-  const { charter, epoch } = app.snapshot ?? {};
-  // One that the meeting left is shown for as long as it still sees something of us.
-  const relays = (app.snapshot?.relays ?? []).filter(
-    (relay) => relay.use !== "left" || relay.carries || relay.entry_to?.length,
-  );
-  return new Dialog(
+  const address = h("p");
+  const told = h("p", { class: "unseen", role: "status" });
+  const keys = h("p", { class: "quiet small" });
+  /** Parts that are made anew when what they show is another. @type {{element: HTMLElement, key: string}[]} */
+  const [relays, newRelays, rules, newRules] = Array.from({ length: 4 }, () => ({ element: h("div"), key: "" }));
+  const redraw = (part, state, build) => {
+    const key = JSON.stringify(state) ?? "";
+    if (part.key === key) return;
+    part.key = key;
+    keepFocus(part.element, () => fill(part.element, build()), () => dialog.element.querySelector(".icon-button"));
+  };
+  /** @type {Set<string>} */
+  let known = new Set();
+  const update = ({ relays: all = [], charter, epoch, voting, phase }) => {
+    // One that the meeting left is shown for as long as it still sees something of us.
+    const shown = all.filter((relay) => relay.use !== "left" || relay.carries || relay.entry_to?.length);
+    say(address, addressSentence(shown));
+    redraw(relays, shown, () => relayList(shown));
+    redraw(newRelays, [phase, voting?.votes, Boolean(voting?.relays)], () => proposal(app, "relays"));
+    redraw(rules, charter, () => charterList(charter));
+    redraw(newRules, [phase, voting?.votes, Boolean(voting?.amend)], () => proposal(app, "amend"));
+    keys.hidden = epoch === undefined;
+    say(keys, `The keys of this meeting have been renewed ${epoch === 1 ? "once" : `${epoch} times`}.`);
+    // What comes while it is open is read out; what stood there is found by reading.
+    const lines = shown.flatMap((relay) => noticesOf(relay).map((line) => `${relayName(relay)}: ${line}`));
+    if (dialog.element.open) say(told, lines.filter((line) => !known.has(line)).join(" "));
+    known = new Set(lines);
+  };
+  const dialog = new Dialog(
     "Connection and rules",
     [
       h("h3", {}, "Relays"),
-      h("p", {}, addressSentence(relays)),
-      relayList(relays),
-      proposal(app, "relays"),
+      address,
+      relays.element,
+      newRelays.element,
+      told,
       h("h3", {}, "The rules of this meeting"),
-      charterList(charter),
-      proposal(app, "amend"),
+      rules.element,
+      newRules.element,
       h("h3", {}, "What this does not protect"),
       limitsList(),
-      epoch === undefined
-        ? null
-        : h(
-            "p",
-            { class: "quiet small" },
-            `The keys of this meeting have been renewed ${epoch === 1 ? "once" : `${epoch} times`}.`,
-          ),
-    ].filter(Boolean),
-  ).open();
+      keys,
+    ],
+    { onclose: () => app.following.delete(update) },
+  );
+  update(app.snapshot ?? {});
+  app.following.add(update);
+  return dialog.open();
 }
 
 /** @param {import("./app.js").App} app */

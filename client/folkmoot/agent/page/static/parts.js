@@ -3,7 +3,9 @@
  */
 
 import { fill, h, icon, mark, say } from "./dom.js";
-import { cleanName, relayName, relaySight } from "./words.js";
+import { cleanName, cleanText, relayName, relaySight } from "./words.js";
+
+const NOTICES_SHOWN = 6;
 
 /**
  * @param {string} text
@@ -141,10 +143,16 @@ export function relayList(relays) {
             ? h("span", { class: "quiet small" }, " ", String(relay.address).split("#")[0].slice(0, 80))
             : null,
           h("p", { class: "small" }, relaySight(relay)),
+          ...noticesOf(relay).map((line) => note("warning", cleanText(line))),
         ),
       ),
     ),
   );
+}
+
+/** What goes on at this relay, in sentences, for as long as it lasts. @param {any} relay @returns {string[]} */
+export function noticesOf(relay) {
+  return Array.isArray(relay.notices) ? relay.notices.slice(0, NOTICES_SHOWN) : [];
 }
 
 /** Whether nobody wants to be connected to it now. @param {any} relay */
@@ -156,6 +164,21 @@ function spared(relay) {
 export function charterList(charter) {
   const sentences = Array.isArray(charter?.sentences) ? charter.sentences : [];
   return h("ul", { class: "rules" }, ...sentences.slice(0, 20).map((line) => h("li", {}, cleanLine(line))));
+}
+
+/**
+ * What a vote would change, beside what it is now.
+ * @param {unknown} changes each `before` and `after` in a sentence, where there is one; or a sentence alone
+ */
+export function changeList(changes) {
+  const list = Array.isArray(changes) ? changes.slice(0, 20) : [];
+  const pair = ({ before, after }) => [
+    before ? h("span", { class: "before" }, h("span", { class: "change-when" }, "Now: "), cleanLine(before)) : null,
+    after
+      ? h("span", { class: "after" }, before ? h("span", { class: "change-when" }, icon("arrow"), "Then: ") : null, cleanLine(after))
+      : null,
+  ];
+  return h("ul", { class: "rules changes" }, ...list.map((one) => h("li", {}, ...pair(typeof one === "string" ? { after: one } : (one ?? {})))));
 }
 
 /** @param {unknown} line */

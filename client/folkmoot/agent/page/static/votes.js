@@ -4,7 +4,7 @@
  */
 
 import { fill, h, say } from "./dom.js";
-import { Dialog, button, charterList, note } from "./parts.js";
+import { Dialog, button, changeList, charterList, note } from "./parts.js";
 import { keepFocus } from "./side.js";
 import { cleanName, cleanText, plural } from "./words.js";
 
@@ -75,8 +75,8 @@ function timeLeft(seconds) {
 
 /** The list of changes that it brings, if it is one of the rules. @param {any} motion */
 function changes(motion) {
-  const lines = Array.isArray(motion.changes) ? motion.changes : [];
-  return lines.length ? charterList({ sentences: lines.slice(0, CHANGES_SHOWN) }) : null;
+  const list = Array.isArray(motion.changes) ? motion.changes : [];
+  return list.length ? changeList(list.slice(0, CHANGES_SHOWN)) : null;
 }
 
 /** Open votes and the last decisions, above the list of people. */

@@ -3,7 +3,7 @@
  */
 
 import { fill, h, say } from "./dom.js";
-import { Dialog, button, charterList, note } from "./parts.js";
+import { Dialog, button, changeList, note } from "./parts.js";
 import { keepFocus } from "./side.js";
 import { cleanName, plural } from "./words.js";
 
@@ -83,7 +83,7 @@ export class Walkouts {
         ...others.map((one) => h("li", {}, `${named(one)} ${ANSWERS[one.answer] ?? ANSWERS[""]}.`)),
       ),
       call.changes.length ? h("p", { class: "small" }, "The other meeting has other rules:") : null,
-      call.changes.length ? charterList({ sentences: call.changes }) : null,
+      call.changes.length ? changeList(call.changes) : null,
       ...this.#answer(call, me),
     );
   }

@@ -175,6 +175,7 @@ function whatIsAgainstIt({ marks = [] }) {
 /** What it is to the meeting, where that is more than to carry it. @param {Relay} relay */
 function whatItIs({ use, carries }) {
   if (carries === undefined) return [];
+  if (use === "entry") return ["This is no relay of the meeting: it takes you to those that are."];
   if (use === "left") {
     return [`The meeting left this relay${carries === "door" ? ", and keeps a door here for those who come late" : ""}.`];
   }
@@ -186,7 +187,7 @@ function whatItIs({ use, carries }) {
 }
 
 /** @param {Relay} relay */
-function whatItSees({ sees_address: direct, entry_to: entryTo = [], carries }) {
+function whatItSees({ use, sees_address: direct, entry_to: entryTo = [], carries }) {
   const to = list(entryTo.map((address) => relayName({ address })));
   if (direct) {
     const with_ =
@@ -204,6 +205,7 @@ function whatItSees({ sees_address: direct, entry_to: entryTo = [], carries }) {
     }
     return found;
   }
+  if (use === "entry") return ["Does not see your internet address: you come by a proxy."];
   if (carries === "") return ["You do not connect to it now, so it sees nothing of you."];
   return ["Does not see your internet address: you come by another relay or a proxy."];
 }
