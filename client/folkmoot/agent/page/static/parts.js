@@ -5,7 +5,7 @@
 import { fill, h, icon, mark, say } from "./dom.js";
 import { cleanName, cleanText, relayName, relaySight } from "./words.js";
 
-const NOTICES_SHOWN = 6;
+const NOTICES_SHOWN = 8;
 
 /**
  * @param {string} text
@@ -143,16 +143,16 @@ export function relayList(relays) {
             ? h("span", { class: "quiet small" }, " ", String(relay.address).split("#")[0].slice(0, 80))
             : null,
           h("p", { class: "small" }, relaySight(relay)),
-          ...noticesOf(relay).map((line) => note("warning", cleanText(line))),
+          ...noticesOf(relay).map((line) => note("warning", line)),
         ),
       ),
     ),
   );
 }
 
-/** What goes on at this relay, in sentences, for as long as it lasts. @param {any} relay @returns {string[]} */
-export function noticesOf(relay) {
-  return Array.isArray(relay.notices) ? relay.notices.slice(0, NOTICES_SHOWN) : [];
+/** What there is against this relay, in sentences, for as long as it lasts. @param {any} relay @returns {string[]} */
+export function noticesOf({ notices = [], marks = [] }) {
+  return [...notices, ...marks].slice(0, NOTICES_SHOWN).map(cleanText);
 }
 
 /** Whether nobody wants to be connected to it now. @param {any} relay */

@@ -133,7 +133,7 @@ export function deviceProblem(problem, what) {
 /**
  * What a relay sees of this person: `sees_address`, the address together with what it carries; `entry_to`, other relays
  * that are reached through it; `carries`, a room, only the meeting's door, or nothing.
- * @typedef {{label?: string, address: string, use?: string, sees_address?: boolean, entry_to?: string[], carries?: "room"|"door"|"", by?: string, marks?: string[]}} Relay
+ * @typedef {{label?: string, address: string, use?: string, sees_address?: boolean, entry_to?: string[], carries?: "room"|"door"|"", by?: string}} Relay
  */
 
 /**
@@ -164,12 +164,7 @@ export function addressSentence(relays) {
  * @param {Relay} relay
  */
 export function relaySight(relay) {
-  return [...whatItIs(relay), ...whatItSees(relay), ...whatIsAgainstIt(relay)].join(" ");
-}
-
-/** What we have against it, by what came through it: sentences of the program. @param {Relay} relay */
-function whatIsAgainstIt({ marks = [] }) {
-  return marks.map((mark) => cleanText(mark));
+  return [...whatItIs(relay), ...whatItSees(relay)].join(" ");
 }
 
 /** What it is to the meeting, where that is more than to carry it. @param {Relay} relay */
