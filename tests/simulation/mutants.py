@@ -331,8 +331,8 @@ def _removal_keeps_the_rooms(patches: Patches) -> None:
 
 
 MUTANTS = (
-    Mutant("a Remove needs no evidence", _remove_anybody, 10),
-    Mutant("a farewell needs no signature", _unsigned_farewells, 41),
+    Mutant("a Remove needs no evidence", _remove_anybody, 18),
+    Mutant("a farewell needs no signature", _unsigned_farewells, 4),
     Mutant("a farewell of a stale leaf is good", _stale_farewells, 10),
     Mutant("an Add needs no sponsor", _no_sponsor, 4),
     Mutant("a newcomer may have any seat", _any_seat, 5),
