@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from folkmoot.meeting import events
@@ -112,7 +112,7 @@ class Aftermath:
                 return f"{one.name} is not well"
             if not all(room.is_open for link in one.links.values() for room in link.rooms.values()):
                 return f"{one.name} has rooms that are not open"
-            if inside.epochs.pending.plan(inside.epochs.current) or self._open_candidates(inside):
+            if self._has_plan(inside) or self._open_candidates(inside):
                 return f"{one.name} has something to commit"
         if self.facts.electing and (undone := self.facts.electing.why_not_done(staying)):
             return undone
@@ -138,7 +138,27 @@ class Aftermath:
         """Commits that may still count. Those of an insider that nobody names (two on one parent,
         one from the future) stay to be seen as void until the next commit, and harm nobody."""
         found = inside.epochs._candidates.values()
-        return [one for one in found if one.committer not in self.facts.insiders]
+        return [
+            one
+            for one in found
+            if one.committer not in self.facts.insiders
+            and not self._left_before(one.verdict.joined)
+        ]
+
+    def _has_plan(self, inside: Inside) -> bool:
+        """Whether there is anything to commit that could settle."""
+        plan = inside.epochs.pending.plan(inside.epochs.current)
+        if plan is None:
+            return False
+        waiting = (one.seat for one in inside.epochs.pending.adds.values())
+        return not (plan.only_adds and self._left_before(waiting))
+
+    def _left_before(self, joining: Iterable[bytes]) -> bool:
+        """Whether somebody among those who are to come in has been in and left. One who came in
+        since cannot know that, and may use the admission again; the others never name the commit,
+        which is void with the next one that settles."""
+        left = {seat for one in self.watch.settled for seat in one.verdict.left}
+        return not left.isdisjoint(joining)
 
     # -- afterwards
 
