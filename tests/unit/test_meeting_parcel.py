@@ -98,7 +98,7 @@ def test_strangers_push_out_only_what_nobody_spoke_of() -> None:
         assert mine.receive(os.urandom(100)) is None
     assert len(mine._unclaimed) == UNCLAIMED_MAX
     assert mine.receive(made.message[1:]) == LONG
-    for number in range(50):
+    for number in range(WANTED_MAX + 50):
         mine.want(ParcelAnswer(number.to_bytes(16, "big"), bytes(28)))
     assert len(mine._wanted) == WANTED_MAX
 
