@@ -234,9 +234,11 @@ class Aftermath:
             self._check_quiet(self.staying())
             return
         settled_late = self.watch.settled[settled:]
-        if any(one.committer in self.facts.insiders for one in settled_late):
-            # One that an insider published long before, and that came round only now. (Those that
-            # are open are not waited for: it may keep them open as long as it likes.)
+        insiders = self.facts.insiders
+        if any(insiders & {one.committer, *one.verdict.readmitted} for one in settled_late):
+            # One that an insider published long before, and that came round only now, past its own
+            # agent, which then has to be readmitted. (Those that are open are not waited for: it
+            # may keep them open as long as it likes.)
             self._check_quiet(staying)
             return
         late = [one.verdict for one in settled_late]
