@@ -129,7 +129,7 @@ def _one_who_is_locked_out(seed: int) -> tuple[Scene, Member]:
 
 
 def test_what_it_says_meanwhile_is_heard_without_a_gap() -> None:
-    scene, victim = _one_who_is_locked_out(7)
+    scene, victim = _one_who_is_locked_out(1)
     scene.world.run(2)
     speak(scene.world, victim, FRAMES * 0.02)
     scene.world.run(1)
@@ -151,7 +151,7 @@ def test_without_the_rule_it_waits_until_it_is_noticed_otherwise(
 ) -> None:
     """The control: what is measured above is due to that."""
     monkeypatch.setattr(locked_out, "SURE_AFTER_S", 1e9)
-    scene, victim = _one_who_is_locked_out(7)
+    scene, victim = _one_who_is_locked_out(1)
     scene.lock_out([victim])
     scene.world.run(BACK_S)
     assert not scene.all_well()
