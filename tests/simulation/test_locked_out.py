@@ -19,7 +19,7 @@ from simulation.test_meeting import meet, say, speak, texts
 
 NAMES = ("Ann", "Bob", "Cy", "Dee", "Eve")
 BACK_S = 10.0
-FRAMES = 400  # of 20 ms: longer than to be locked out and back
+FRAMES = 450  # of 20 ms: longer than to be locked out and back
 
 
 @pytest.fixture(autouse=True)
