@@ -21,6 +21,7 @@ from folkmoot.governance.evidence import (
     decode_commit_evidence,
     read_evidence,
 )
+from folkmoot.governance.seat import seat_of
 from folkmoot.meeting import door
 from folkmoot.meeting.calls import Call, Go, Reply
 from folkmoot.meeting.door import Claim, Knock, Side
@@ -182,12 +183,11 @@ class InviteContent(Decoder):
         from folkmoot.meeting import invite as module
         from folkmoot.wire.labels import Sign, sign
 
-        # Where group id and seat stand, as whoever made it would have it.
+        # Group id and seat, as whoever made it would have them.
         try:
             reader = codec.Reader(data)
             reader.u8()
-            head = codec.opaque(reader.opaque()) + reader.take(16)
-            reader.take(32)
+            head = codec.opaque(reader.opaque()) + seat_of(reader.take(32))
         except DecodeError:
             head = b""
         body = data + sign(INVITER, Sign.INVITE, head + data)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from folkmoot.meeting import events
 from folkmoot.meeting.door import VOID
+from folkmoot.meeting.hearing import ROOMS_OPEN_S
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.relay_book import RESERVE_KEPT_S
 from folkmoot.meeting.steps import Candidate
@@ -225,6 +226,7 @@ class Aftermath:
         if world.named > world.in_use:
             # Whoever went a moment ago is looked for on the reserve, and that stays open a while.
             world.run(SEARCH_S + RESERVE_KEPT_S + 3)
+        world.run(ROOMS_OPEN_S)  # for so long both rooms are spoken in after somebody went
         removals, settled = len(electing.removed) if electing else 0, len(self.watch.settled)
         before = {one.name: (one.meeting.epoch, one.sent) for one in staying}
         world.run(QUIET_FOR_S)

@@ -76,7 +76,7 @@ def test_without_witnesses_a_seat_that_is_taken_up_again_is_led_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The control."""
-    world, members, mal = scene(2, 3)
+    world, members, mal = scene(3, 3)
     shadow = Shadow(world, mal, spared=members[-1:])
     shadow.answer_nobody()
     _any_welcome(monkeypatch)
@@ -86,7 +86,7 @@ def test_without_witnesses_a_seat_that_is_taken_up_again_is_led_away(
 
 @pytest.mark.parametrize("honest", [2, 3, 5])
 def test_a_seat_that_is_taken_up_again_is_not_led_away(honest: int) -> None:
-    world, members, mal = scene(2, honest)
+    world, members, mal = scene(3, honest)
     shadow = Shadow(world, mal, spared=members[-1:])
     shadow.answer_nobody()
     members[-1] = world.restart(members[-1])
