@@ -133,6 +133,11 @@ class StandIn:
         except MediaStreamError:
             pass
 
+    async def until_connected(self) -> None:
+        """The bridge may know of it first; and who is closed in the middle of its handshake tells
+        nobody, and leaves a task behind."""
+        await until(lambda: self.connection.connectionState == "connected")
+
     def count(self, kind: str) -> int:
         return sum(number for (_, what), number in self.decoded.items() if what == kind)
 

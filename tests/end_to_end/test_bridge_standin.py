@@ -211,6 +211,7 @@ def test_a_page_may_take_its_time_for_the_first_answer() -> None:
         await bridge.answer(await page.answer(offers[1]))
         assert bridge.stats()["out"]["b"]["live"]
         await until(lambda: states == ["connected"])
+        await page.until_connected()
         await page.close()
         await until(lambda: states == ["connected", "gone"])
         await bridge.close()
@@ -237,8 +238,7 @@ def test_one_offer_is_in_flight_and_asking_again_repeats_it() -> None:
         await bridge.answer(await page.answer(offers[0]))
         assert len(offers) == 3
         assert "msid:a" in offers[2]
-        # (aiortc, closed in the middle of its handshake, leaves a task behind.)
-        await until(lambda: page.connection.connectionState == "connected")
+        await page.until_connected()
         await page.close()
         stranger = StandIn()
         answer = await stranger.answer(offers[2])
