@@ -27,7 +27,6 @@ from folkmoot.meeting import epochs, ticks
 from folkmoot.meeting.chat import ChatBook
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.media import MediaPlane
-from folkmoot.meeting.missing import Missing
 from folkmoot.meeting.presence import Presence
 from folkmoot.meeting.secrets import MeetingSecrets
 from folkmoot.meeting.signalling import Signalling
@@ -311,10 +310,6 @@ def _the_accused_is_not_counted(patches: Patches) -> None:
     patches.set(Charter, "removal_needed", needed)
 
 
-def _few_let_others_in(patches: Patches) -> None:
-    patches.set(Missing, "holds", lambda self, now: False)
-
-
 def _removal_keeps_the_rooms(patches: Patches) -> None:
     real = MeetingSecrets.before_commit
 
@@ -356,6 +351,5 @@ MUTANTS = (
     Mutant("sides that settled apart stay apart", _nobody_is_lost, 77),
     Mutant("half are enough to remove somebody", _half_removes, 200),
     Mutant("a removal counts fewer than all", _the_accused_is_not_counted, 200),
-    Mutant("who hears few lets others in", _few_let_others_in, 362),
     Mutant("a removal leaves the rooms and secrets as they are", _removal_keeps_the_rooms, 200),
 )
