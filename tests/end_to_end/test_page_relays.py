@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from end_to_end.page_world import button, run, until, world
+from end_to_end.page_world import World, button, run, until, world
 from page_session import FakeSession
 
 pytestmark = pytest.mark.browser
@@ -164,9 +164,7 @@ def test_a_preset_is_a_start_and_fields_go_on_from_it() -> None:
         session = FakeSession(phase="in", others=3)
         session.under_votes()
         async with world(session) as here:
-            page = await here.open()
-            await button(page, "relays connected").first.click()
-            await button(page, "Propose other rules…").click()
+            page = await _proposing(here)
             begin, admission = page.get_by_label("Begin with"), page.get_by_label("Who may come in")
             removal = page.get_by_label("How somebody is removed")
             await begin.select_option("unremovable")
@@ -200,9 +198,7 @@ def test_rules_that_change_meanwhile_are_what_a_proposal_is_compared_with() -> N
         drafts: list[dict[str, Any]] = []
         session.drafts_wait = drafts
         async with world(session) as here:
-            page = await here.open()
-            await button(page, "relays connected").first.click()
-            await button(page, "Propose other rules…").click()
+            page = await _proposing(here)
             admission = page.get_by_label("Who may come in")
             amendment = page.get_by_label("How the rules and the relays")
             go = button(page, "Put it to the vote")
@@ -241,6 +237,14 @@ def test_rules_that_change_meanwhile_are_what_a_proposal_is_compared_with() -> N
     run(test)
 
 
+async def _proposing(here: World) -> Page:
+    """A page with the dialog in which other rules are proposed."""
+    page = await here.open()
+    await button(page, "relays connected").first.click()
+    await button(page, "Propose other rules…").click()
+    return page
+
+
 def _answer(draft: dict[str, Any], changes: list[str]) -> dict[str, Any]:
     return {"event": "draft", "draft": draft["draft"], "kind": draft["kind"], "ground": "x",
             "changes": [{"before": "", "after": one} for one in changes],
@@ -254,9 +258,7 @@ def test_a_slow_answer_to_an_older_draft_is_not_shown_for_a_newer_one() -> None:
         drafts: list[dict[str, Any]] = []
         session.drafts_wait = drafts
         async with world(session) as here:
-            page = await here.open()
-            await button(page, "relays connected").first.click()
-            await button(page, "Propose other rules…").click()
+            page = await _proposing(here)
             choice = page.get_by_label("Who may come in")
             go = button(page, "Put it to the vote")
             await choice.select_option("ballot")
