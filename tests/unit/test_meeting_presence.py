@@ -146,6 +146,21 @@ def test_a_change_is_told_once(people: People) -> None:
     assert ada.changed(1.0 + AWAY_AFTER_S)
 
 
+def test_a_change_that_is_over_before_anybody_asks_is_told(people: People) -> None:
+    """Who looked in between saw it: without that, one who was away for a moment stays "away" on
+    the page for as long as nothing else changes."""
+    ada, states = presence_of(people["ada"]), [people["ada"].state]
+    ada.receive(people["bob"].beacon(5), states, 0.0)
+    assert ada.changed(0.0)
+    ada.receive(people["bob"].beacon(6), states, AWAY_AFTER_S + 0.1)  # away until now
+    assert ada.changed(AWAY_AFTER_S + 0.1)
+    assert not ada.changed(AWAY_AFTER_S + 0.1)
+    for at_ms, showing in ((7, Showing(6)), (8, Showing(0))):
+        ada.receive(people["bob"].beacon(at_ms, showing=showing), states, AWAY_AFTER_S + 0.2)
+    assert ada.changed(AWAY_AFTER_S + 0.2)
+    assert not ada.changed(AWAY_AFTER_S + 0.2)
+
+
 def sides(people: People, *others: str) -> dict[str, Person]:
     """The same people after two commits on one parent settled: `others` follow the second."""
     first = {name: Person(name, one.state) for name, one in people.members.items()}

@@ -263,8 +263,8 @@ class Session:
                 self._publish({"event": "hearing", **row})
             self._announce()
             now = self.now()
-            if (noticed := (self.meeting.noticed(now), self.meeting.marks(now))) != self._noticed:
-                self._noticed, self._snapshot_due = noticed, True
+            if self._against_relays(now) != self._noticed:
+                self._snapshot_due = True
                 self._pump()  # what was noticed ends without an event
             if self._seat_file is not None and self.now() - self._last_touch > TOUCH_PERIOD_S:
                 self._last_touch = self.now()
@@ -297,10 +297,14 @@ class Session:
         if now >= self._snapshot_from:
             self._snapshot_due = False
             self._snapshot_from = now + SNAPSHOT_PERIOD_S
+            self._noticed = self._against_relays(now)
             self._publish(self.snapshot())
         elif self._snapshot_timer is None:
             loop = asyncio.get_running_loop()
             self._snapshot_timer = loop.call_at(self._snapshot_from, self._on_snapshot_timer)
+
+    def _against_relays(self, now: float) -> object:
+        return self.meeting.noticed(now), self.meeting.marks(now)
 
     def _on_snapshot_timer(self) -> None:
         self._snapshot_timer = None

@@ -60,6 +60,10 @@ class Member:
     def here(self, now: float) -> bool:
         return self.heard_at is not None and now - self.heard_at < AWAY_AFTER_S
 
+    def shown(self, now: float) -> tuple[bytes, str, Showing, bool]:
+        """What others are shown of it: seat, name, media, and whether it is here."""
+        return self.seat, self.name, self.showing, self.here(now)
+
     def recent(self, now: float) -> bool:
         """Whether it counts as present."""
         return self.heard_at is not None and now - self.heard_at < HEARD_S
@@ -89,6 +93,7 @@ class Presence:
     _foreign_since: dict[bytes, float] = field(default_factory=dict)
     _ahead_since: float | None = None
     _shown: tuple[tuple[bytes, str, Showing, bool], ...] = ()
+    _heard_news: bool = False
 
     def follow(self, state: EpochState) -> None:
         """Takes over the roster of a new epoch; who stays keeps name and presence."""
@@ -162,7 +167,9 @@ class Presence:
         if key is None or not signed.verified(key, Sign.BEACON, self.group_id):
             return None
         if member is not None:
+            before = member.shown(now)
             member.hear(beacon, now)
+            self._heard_news |= member.shown(now) != before
         return beacon
 
     def others(self) -> list[Member]:
@@ -209,12 +216,12 @@ class Presence:
         return 3 * here >= 2 * len(voting)
 
     def changed(self, now: float) -> bool:
-        """Whether names, media or presence are not what they were at the last call."""
-        shown = tuple(
-            (one.seat, one.name, one.showing, one.here(now)) for one in self.members.values()
-        )
+        """Whether names, media or presence have changed since the last call, if only for a moment:
+        whoever looked in between was shown that, and has to be told that it is over."""
+        shown = tuple(one.shown(now) for one in self.members.values())
         before, self._shown = self._shown, shown
-        return shown != before
+        news, self._heard_news = self._heard_news, False
+        return news or shown != before
 
     def ahead(self, state: EpochState, explained: Iterable[bytes], now: float) -> bool:
         """Whether somebody here is in a later epoch that is out of our reach. `explained` as for
