@@ -143,6 +143,7 @@ class Noticing:
         marks = Counter(seat[:4] for seat in self._lines)
         self._by_mark = {seat[:4]: seat for seat in self._lines if marks[seat[:4]] == 1}
         self._tellers = {seat: one for seat, one in self._tellers.items() if seat in self._lines}
+        self._arrivals.forget(self._lines, now)
         self._per_s = cells_per_s
         self._fresh_s = 1.0 + 1.5 * beacon_s
 
@@ -225,12 +226,17 @@ class Noticing:
         missing: dict[tuple[bytes, bytes], float] = {}
         for relay in relays:
             own_missed = self.missed(relay, now)
+            missing_it = self._who_misses(relay, now)
             for seat in [*here, self._own]:
                 mark = seat[:4]
                 if self._by_mark.get(mark) != seat:
                     continue
                 mine = mark in own_missed and seat != self._own
-                lines = self._missing(relay, seat, now)
+                lines = {
+                    self._lines[one]
+                    for one in missing_it.get(mark, ())
+                    if one != seat and self._lines[one] != self._lines[seat]
+                }
                 if mine:
                     lines.add(self._lines[self._own])
                 if not lines:
@@ -274,18 +280,19 @@ class Noticing:
                 if now - one.made <= STATEMENT_S and seat[:4] not in receipt.missed:
                     yield line, one.made, receipt
 
-    def _missing(self, relay: bytes, about: bytes, now: float) -> set[bytes]:
-        """The lines of those whose last word is that they miss the member there."""
-        lines = set()
+    def _who_misses(self, relay: bytes, now: float) -> dict[bytes, list[bytes]]:
+        """By mark: the seats whose last word is that they miss that member there."""
+        found: dict[bytes, list[bytes]] = {}
         for seat, teller in self._tellers.items():
-            line = self._lines[seat]
-            if seat == about or line == self._lines[about] or not self._is_fresh(teller, now):
+            if not self._is_fresh(teller, now):
                 continue
             receipt = teller.said[-1].receipts.get(relay)
             missed = () if receipt is None else receipt.missed
-            if about[:4] in missed and seat[:4] not in missed:
-                lines.add(line)
-        return lines
+            if seat[:4] in missed:
+                continue  # it cannot tell
+            for mark in missed:
+                found.setdefault(mark, []).append(seat)
+        return found
 
     def _is_named(self, relay: bytes, seat: bytes, mine: bool, now: float) -> bool:
         """Whether an honest relay is out of the question; `mine`: we miss the member ourselves."""

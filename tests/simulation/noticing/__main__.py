@@ -50,7 +50,7 @@ def _times(seeds: int) -> int:
 
 
 def _honest(hours: float, first: int) -> int:
-    began, played, seed, bad = time.monotonic(), 0.0, first, 0
+    began, played, detectors, seed, bad = time.monotonic(), 0.0, 0.0, first, 0
     while played < hours * 3600:
         members = 50 if seed % LARGE_EVERY == 1 else SIZES[seed % len(SIZES)]
         seconds = TURN_S / 5 if members == 50 else TURN_S
@@ -61,11 +61,18 @@ def _honest(hours: float, first: int) -> int:
             bad += 1
             print(f"WRONG seed {seed}, {members} members, {liars.__name__}: {one}", flush=True)
         played += 2 * seconds
+        detectors += 2 * seconds * members
         seed += 1
         if (seed - first) % 20 == 0:
-            spent = time.monotonic() - began
-            print(f"{played / 3600:.1f} h played in {spent:.0f} s, {bad} namings", flush=True)
-    print(f"{played / 3600:.1f} hours with honest relays: {bad} named by mistake")
+            print(
+                f"{played / 3600:.1f} h of meetings, {detectors / 3600:.1f} h of detectors in"
+                f" {time.monotonic() - began:.0f} s, {bad} namings",
+                flush=True,
+            )
+    print(
+        f"{played / 3600:.1f} h of meetings with honest relays, {detectors / 3600:.1f} h of"
+        f" detectors: {bad} named by mistake"
+    )
     return bad
 
 
