@@ -11,6 +11,7 @@ from folkmoot import mls
 from folkmoot.cells.frames import Codec, EncodedFrame, MediaKind
 from folkmoot.governance import PRESETS, Admission
 from folkmoot.meeting import events, records
+from folkmoot.meeting.missing import HOLD_S, NOBODY_S
 from folkmoot.meeting.records import Content, RecordKind
 from simulation.meeting_world import Member, World, agreed
 
@@ -408,3 +409,16 @@ def test_a_meeting_goes_on_after_a_commit_from_the_future() -> None:
         current.secrets = replace(current.secrets, tick=current.secrets.tick + 3600)
     cy = world.join("Cy", ann.meeting.invite_text())
     world.run_until(lambda: agreed([ann, bob, cy]), 20)
+
+
+def test_who_hears_few_lets_nobody_in_before_it_has_asked_where_the_others_are() -> None:
+    """It may only just be back, and would settle alone what the others never see."""
+    world = World(48)
+    ann, *others = meet(world, "Ann", "Bob", "Cy", "Dee")
+    for one in others:
+        world.kill(one)
+    world.run_until(lambda: sum(view.here for view in ann.meeting.roster(world.now)) == 1, 10)
+    few_since = world.now
+    eve = world.join("Eve", ann.meeting.invite_text())
+    world.run_until(lambda: bool(eve.of(events.Joined)), 40)
+    assert few_since + NOBODY_S + HOLD_S - 1 < world.now < few_since + NOBODY_S + HOLD_S + 5

@@ -10,7 +10,7 @@ from folkmoot.meeting import Meeting, UsageError, calls, events
 from folkmoot.meeting.calls import call_id
 from folkmoot.meeting.names import member_id
 from simulation.meeting_world import Member, World, agreed
-from simulation.test_meeting import meet
+from simulation.test_meeting import meet, speak
 from simulation.test_secession import TEN, answer, call, in_another
 
 
@@ -63,6 +63,28 @@ def test_a_caller_whose_line_broke_takes_them_along_afterwards() -> None:
     world.set_link(going[0], True)
     world.run_until(lambda: in_another(going, group_id), 15)
     world.run_until(lambda: len(members[4].meeting.roster(world.now)) == 1, 15)
+
+
+def test_a_caller_that_dies_once_its_word_is_out_leaves_nobody_without_a_voice() -> None:
+    world = World(46)
+    members = meet(world, *TEN[:5])
+    caller, *others = going = members[:4]
+    group_id = caller.meeting.group_id
+
+    def dies(member: Member, event: events.Event) -> None:
+        if member is not caller and isinstance(event, events.WalkedOut):
+            world.at(world.now, lambda: world.kill(caller))
+
+    world.watchers.append(dies)
+    walk_out(world, going)
+    world.run_until(lambda: in_another(others, group_id), 5)
+    assert not caller.alive
+    for one in others:
+        speak(world, one, 3.0)
+    world.run(3)
+    for one in others:
+        voices = {event.seat for event in one.of(events.FrameReceived)}
+        assert {other.meeting.seat for other in others if other is not one} <= voices
 
 
 def test_who_said_yes_and_was_cut_off_follows_when_the_others_have_left() -> None:

@@ -17,6 +17,10 @@ What a hostile member can do: call people, who say no; say yes and not come, or 
 cannot take anybody along, bring in whom nobody called (a branch is of members of the old group, and
 each checks that all have the keys that they have here), sit down in another's seat, or send those
 who follow to other relays or under another charter than the call said: then they stay.
+
+Who follows speaks there at once, and waits for no word of the caller as a newcomer does for its
+inviter's: the caller signed this very Welcome, which says who is in, and each of them is known from
+here. Else one that dies after its *go* would leave all the others without a voice.
 """
 
 from __future__ import annotations
@@ -73,12 +77,10 @@ class OpenCall:
 
 @dataclass(frozen=True, slots=True)
 class WalkedOut:
-    """The first epoch of the new group, as one of its members has it. `caller_key`: who must be
-    heard in it before we are; None for the caller itself."""
+    """The first epoch of the new group, as one of its members has it; `by`: who called."""
 
     state: EpochState
     by: bytes
-    caller_key: bytes | None
 
 
 class Secession:
@@ -264,7 +266,7 @@ class Secession:
             return None
         group, welcome = created.staged.group, created.welcome or b""
         assert group is not None
-        walked = WalkedOut(EpochState(group, secrets.after_commit(group.export)), self._own, None)
+        walked = WalkedOut(EpochState(group, secrets.after_commit(group.export)), self._own)
         content = self._own + one.name + hashlib.sha256(welcome).digest()
         self._close(one, True)
         return Go(self._sign(Sign.CALL_GO, content), welcome).encode(), walked
@@ -298,7 +300,7 @@ class Secession:
     ) -> WalkedOut | None:
         caller = one.call.seat
         try:
-            walked = WalkedOut(self._join(welcome, one, bundle, state), caller, one.keys[caller])
+            walked = WalkedOut(self._join(welcome, one, bundle, state), caller)
         except (mls.MlsError, DecodeError) as error:
             if isinstance(error, mls.MlsError) and error.check is mls.Check.PSK_UNKNOWN:
                 one.welcome, one.tried_in = welcome, state.authenticator

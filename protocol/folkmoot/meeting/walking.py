@@ -7,7 +7,16 @@ from collections.abc import Collection, Sequence
 from folkmoot.governance.charter import Charter
 from folkmoot.meeting.calls import call_id
 from folkmoot.meeting.context import UsageError
-from folkmoot.meeting.events import CloseRoom, EpochChanged, Joined, Left, Outgoing, Save, WalkedOut
+from folkmoot.meeting.events import (
+    CloseRoom,
+    Confirmed,
+    EpochChanged,
+    Joined,
+    Left,
+    Outgoing,
+    Save,
+    WalkedOut,
+)
 from folkmoot.meeting.inside import Inside
 from folkmoot.meeting.looking import Looking
 from folkmoot.meeting.names import member_id
@@ -137,7 +146,7 @@ class Walking(Looking):
             walked.state.group.group_id, walked.state.terms.meeting
         )
         self._inside = Inside(
-            self._context, walked.state, name=self.name, inviter_key=walked.caller_key, now=now
+            self._context, walked.state, name=self.name, inviter_key=None, now=now
         )
         self._inside.hidden |= old.hidden
         self._inside.media.muted |= old.media.muted
@@ -152,3 +161,4 @@ class Walking(Looking):
         self._context.tell(WalkedOut(walked.by, seats))
         self._context.tell(Joined())
         self._context.tell(EpochChanged(walked.state.group.epoch, walked.state.authenticator))
+        self._context.tell(Confirmed())
