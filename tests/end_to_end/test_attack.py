@@ -11,6 +11,8 @@ import pytest
 
 from end_to_end.processes import PROGRAM
 
+pytestmark = pytest.mark.alone
+
 PATIENCE_S = 170
 
 

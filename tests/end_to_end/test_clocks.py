@@ -15,6 +15,8 @@ from end_to_end.gathering import FRAMES_PER_S, Gathering, Member, until
 from end_to_end.material import speech
 from end_to_end.processes import PROGRAM
 
+pytestmark = pytest.mark.alone
+
 HOUR_S = 3600
 STOPPED_S = 30.0
 LOSS_MAX = 0.025  # five times what a meeting may lose

@@ -22,6 +22,8 @@ from end_to_end.relay_tap import Needles
 from folkmoot.wire import messages
 from folkmoot.wire.proof import room_id
 
+pytestmark = pytest.mark.alone
+
 HEAD = struct.Struct(">cII")  # direction, tunnel, bytes that follow
 
 # As for the relay: all that a tunnel carries, as the entry itself has it after its own TLS.

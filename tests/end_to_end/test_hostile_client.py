@@ -24,6 +24,8 @@ from folkmoot.wire import LaneSlot, RelayLimits
 from folkmoot.wire.lanes import LANE_RULES
 from folkmoot.wire.messages import AGENT_MESSAGE_BYTES_MAX, RELAY_MESSAGE_BYTES_MAX, Closing
 
+pytestmark = pytest.mark.alone
+
 SECONDS = float(os.environ.get("FOLKMOOT_HOSTILE_S", "20"))
 SLOW = 4  # times as long, at most, on a machine that is too busy to attack in earnest
 DEEDS = ("links", "rooms", "wrong proofs", "floods", "half-open", "half requests")

@@ -10,10 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from end_to_end import knock_flood
 from end_to_end.gathering import FRAMES_PER_S, Gathering, Member, Usage
 from end_to_end.material import speech
 from folkmoot.meeting.door import WORK_BITS_MIN
+
+pytestmark = pytest.mark.alone
 
 KNOCKS = int(os.environ.get("FOLKMOOT_KNOCKS", "10000"))
 FLOOD_S = KNOCKS / 10_000 * 60

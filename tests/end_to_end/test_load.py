@@ -20,6 +20,8 @@ from end_to_end.gathering import (
 )
 from end_to_end.material import film, speech
 
+pytestmark = pytest.mark.alone
+
 MEMBERS = int(os.environ.get("FOLKMOOT_MEMBERS", "10"))
 MEMBERS_MIN = 4
 # Of all cores: a machine that is fuller than this says how slow it is, and nothing of the product.

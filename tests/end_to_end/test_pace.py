@@ -19,6 +19,8 @@ from end_to_end.relay_tap import Upload
 from folkmoot.cells.pace import CATCH_UP_CELLS_MAX
 from folkmoot.wire.lanes import LANE_RULES, LaneSlot
 
+pytestmark = pytest.mark.alone
+
 WINDOW_S = 60.0
 SETTLE_S = 4.0
 PACED = {LaneSlot.VOICE: 25.0, LaneSlot.COUNCIL: 8.0}  # cells a second

@@ -14,6 +14,8 @@ from end_to_end.gathering import FRAME_MS, Gathering, Member, until, voice_times
 from end_to_end.material import speech
 from end_to_end.processes import Command, Commands
 
+pytestmark = pytest.mark.alone
+
 RESUMES_S = 3.0  # architecture C8, on a machine with nothing else to do
 BUSY_S = 5.0  # what a machine that has may add
 

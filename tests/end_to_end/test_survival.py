@@ -15,6 +15,8 @@ from end_to_end.material import speech
 from end_to_end.processes import PATIENCE_S, Command, Commands, Event
 from folkmoot.wire.address import RelayAddress
 
+pytestmark = pytest.mark.alone
+
 DOWN_S = 3.0
 CUT_OFF_S = 20.0
 SPOKEN_BYTES = 9_000  # three seconds of 24 kbit/s

@@ -22,6 +22,8 @@ from folkmoot.meeting.relay_book import RelayUse
 from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.lanes import LaneSlot
 
+pytestmark = pytest.mark.alone
+
 ROOM, PICTURE = 1, 9
 
 
