@@ -148,7 +148,8 @@ class _Pair:
             self.new.stop()
 
     def switch(self) -> None:
-        """The new connection has the old one's place; both are read until `part`."""
+        """The new connection has the old one's place; what both bring is handed on once until
+        `part`."""
         self.beside.moved = self.ahead.moved = True
 
     def part(self) -> None:
@@ -222,6 +223,10 @@ class Move:
             self._take(pair.old, pair.new)
             self._on_move(relay, purpose, pair.via, True)
         try:
+            await asyncio.sleep(OVERLAP_S)
+            for pair in self._pairs.values():
+                pair.old.stop()
+            # What the old connection brought last may be on its way by the new one still.
             await asyncio.sleep(OVERLAP_S)
         finally:
             for pair in self._pairs.values():
