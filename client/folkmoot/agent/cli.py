@@ -195,7 +195,7 @@ def meet(
     \b
     Without --relay, a relay is started on this machine for as long as the meeting lasts. With
     several, the first three carry the meeting at once, and the others take over when those are
-    gone: the meeting loses nothing as long as one of the three is there.
+    gone: any one of the three may fail, and the meeting loses nothing.
 
     \b
     With two relays or more each hides you from the next: a relay sees your address or the

@@ -95,7 +95,7 @@ export class Notices {
     if (confirmed === false) {
       notices.push([
         "shield",
-        "Not yet confirmed by who invited you. Until then your microphone and camera send nothing.",
+        "Not yet confirmed by who invited you. Until then your microphone and camera send nothing; what you write in the chat is sent.",
       ]);
     }
     if (!app.call.possible) {
