@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from folkmoot.meeting import events
+from folkmoot.meeting import UsageError, events
+from folkmoot.meeting.names import member_id
 from folkmoot.meeting.presence import Presence
 from folkmoot.meeting.witnesses import Witnesses
 from simulation.meeting_world import Member, World, agreed
 from simulation.patches import Patches, remember, thin_media
 from simulation.relay_conduct import Conduct
 from simulation.shadow import Shadow
-from simulation.test_meeting import meet
+from simulation.test_meeting import meet, speak
 from simulation.test_removal_apart import Parted
+from simulation.test_secession import call
 
 VOICE_PER_S = 2  # cells
 NAMES = ("Ann", "Bob", "Cy", "Dee", "Eve", "Fay")
@@ -114,6 +116,35 @@ def test_a_newcomer_whom_the_insider_answers_first_finds_who_invited_it() -> Non
     world.run_until(lambda: agreed([*members, gus]) and gus.meeting.confirmed, 15)
     led = watch(world, shadow, [*members, gus], 20)
     assert not led
+
+
+def test_a_newcomer_among_ghosts_is_confirmed_neither_by_a_restart_nor_by_their_call() -> None:
+    world, members, mal = scene(3, 3)
+    shadow = Shadow(world, mal, spared=members[:1])
+    shadow.answer_nobody()
+    for one in members:
+        one.admits = False
+    gus = world.join("Gus", members[0].meeting.invite_text())
+    world.run_until(lambda: gus.inside, 5)
+    ghosts = shadow.members
+    assert shadow.has(gus)
+
+    name = call(world, ghosts[1], gus, ghosts[2])
+    world.run_until(lambda: bool(gus.meeting.calls()), 5)
+    with pytest.raises(UsageError, match="has not confirmed"):
+        gus.meeting.answer_call(name, True, world.now)
+    with pytest.raises(UsageError, match="has not confirmed"):
+        gus.meeting.call([member_id(ghosts[1].meeting.seat)], None, world.now)
+    world.do(gus, lambda m: m.answer_call(name, False, world.now))
+
+    gus = world.restart(gus)
+    world.run_until(lambda: bool(gus.of(events.Joined)), 20)
+    assert shadow.has(gus)
+    assert not gus.meeting.confirmed
+    assert not gus.of(events.Confirmed)
+    speak(world, gus, 3.0)
+    world.run(4)
+    assert not any(one.of(events.FrameReceived) for one in ghosts)
 
 
 def test_a_member_from_whom_the_others_are_hidden_for_a_while_stays() -> None:

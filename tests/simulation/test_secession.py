@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 
 from folkmoot import mls
+from folkmoot.cells.reliable import decode_record
 from folkmoot.governance import PRESETS, Relay
 from folkmoot.governance.roll import Roll
+from folkmoot.governance.terms import Terms
 from folkmoot.meeting import UsageError, events, secession
 from folkmoot.meeting.calls import Call, Go, call_id
 from folkmoot.meeting.names import member_id
+from folkmoot.meeting.pending import Request
 from folkmoot.meeting.records import RecordKind
 from folkmoot.meeting.save import Saved
 from folkmoot.meeting.secession import CALL_S, WAIT_S, OpenCall
@@ -20,6 +23,7 @@ from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.labels import Sign
 from simulation.hostile_member import Hostile, in_seat
 from simulation.meeting_world import Member, World, agreed
+from simulation.moot import gather, move_out, vote
 from simulation.patches import Patches, remember
 from simulation.test_meeting import meet, say, speak, texts
 from simulation.watch import EpochWatch
@@ -58,7 +62,7 @@ def test_five_of_ten_walk_out_and_the_others_go_on() -> None:
         group_id = members[0].meeting.group_id
         seats = {one.meeting.seat for one in going}
         for one in members:
-            speak(world, one, 6.0)
+            speak(world, one, 10.0)
         world.run(1)
         begun = world.now
         name = call(world, going[0], *going[1:])
@@ -214,7 +218,7 @@ class Trap:
         (self.open,) = self.mallory.inside.secession.open.values()
 
     def go(self, one: OpenCall) -> None:
-        made = self.mallory.inside.secession.go(one, self.mallory.state, self.mallory.tick)
+        made = self.mallory.inside.secession.go(one, self.mallory.state)
         assert made is not None
         self.mallory.publish(RecordKind.CALL_GO, made[0])
         self.world.run(2)
@@ -269,7 +273,7 @@ def test_who_follows_is_sent_to_no_other_relay_and_under_no_other_rules(
         made = trap.open
         with monkeypatch.context() as patch:
             patch.setattr(secession, "terms_of", bent)
-            gone = trap.mallory.inside.secession.go(made, trap.mallory.state, trap.mallory.tick)
+            gone = trap.mallory.inside.secession.go(made, trap.mallory.state)
         assert gone is not None
         trap.mallory.publish(RecordKind.CALL_GO, gone[0])
         trap.world.run(2)
@@ -277,10 +281,70 @@ def test_who_follows_is_sent_to_no_other_relay_and_under_no_other_rules(
         assert "not those of the call" in trap.ann.of(events.Refused)[-1].why
 
 
+def test_nothing_more_is_in_it_than_a_meetings_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which newcomers refuse: nobody could come in any more."""
+    trap, real = Trap(), Terms.extensions
+    with monkeypatch.context() as patch:
+        patch.setattr(Terms, "extensions", lambda self: (*real(self), (3, bytes(3))))
+        made = trap.mallory.inside.secession.go(trap.open, trap.mallory.state)
+    assert made is not None
+    trap.mallory.publish(RecordKind.CALL_GO, made[0])
+    trap.world.run(2)
+    trap.nobody_went()
+    assert "more in it" in trap.ann.of(events.Refused)[-1].why
+
+
+def test_who_said_no_is_not_seated_by_an_old_key_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by the one with which Bob came in: he would be an elector there who never answers."""
+    for says_no in (True, False):
+        trap = Trap()
+        monkeypatch.setattr(trap.mallory.inside.secession, "ready", lambda now: None)
+        records = map(decode_record, trap.mallory.inside.council.log.records())
+        requests = [
+            codec.decode(Request.read, one.body)
+            for one in records
+            if one.kind == RecordKind.REQUEST
+        ]
+        (old,) = (
+            one.key_package
+            for one in requests
+            if mls.parse_key_package(one.key_package).identity == trap.bob.meeting.seat
+        )
+        if says_no:
+            answer(trap.world, trap.name, False, trap.bob)
+            trap.world.run(1)
+        trap.open.replies[trap.bob.meeting.seat] = old
+        trap.go(trap.open)
+        trap.nobody_went()  # of one who said nothing: for REPLIES_S
+        if says_no:
+            assert "said no" in trap.ann.of(events.Refused)[-1].why
+
+
+def test_the_way_of_a_caller_who_was_removed_leads_nowhere() -> None:
+    """Ann said yes, and then voted for its removal; the old rooms are heard for ten seconds."""
+    world = World(37)
+    ann, bob, cy, dee, mal = gather(world, 5)
+    mallory = Hostile(world, mal)
+    inside, state = mallory.inside, mallory.state
+    name = call(world, mal, ann, bob)
+    answer(world, name, True, ann)
+    world.run(1)
+    (made,) = inside.secession.open.values()
+    vote(world, move_out(world, bob, mal), yes=[ann, bob, cy, dee])
+    world.run_until(lambda: all(len(one.meeting.roster(world.now)) == 4 for one in (ann, bob)), 10)
+    assert not ann.meeting.calls()
+    gone = inside.secession.go(made, state)
+    assert gone is not None
+    hers = ann.meeting._inside
+    assert hers is not None
+    assert hers.secession.hear_go(gone[0], hers.epochs.current, world.now) is None
+    assert hers.secession.catch_up(hers.epochs.current, world.now) is None
+
+
 def test_nobody_goes_with_anybody_but_the_caller() -> None:
     """Cy signs a go for Mallory's call; and Mallory one with another Welcome than it signed."""
     trap = Trap()
-    made = trap.mallory.inside.secession.go(trap.open, trap.mallory.state, trap.mallory.tick)
+    made = trap.mallory.inside.secession.go(trap.open, trap.mallory.state)
     assert made is not None
     go = codec.decode(Go.read, made[0])
     cy = trap.cy.meeting._inside

@@ -120,12 +120,12 @@ def test_who_is_an_epoch_behind_goes_when_it_is_there() -> None:
     caller, called = ann.meeting._inside.secession, bob.meeting._inside.secession
     caller.hear_reply(reply, world.now)
     now = ann.meeting._inside.epochs.current
-    gone = caller.go(caller.open[asked.name], now, now.secrets.tick)
+    gone = caller.go(caller.open[asked.name], now)
     assert gone is not None
-    assert called.hear_go(gone[0], before) is None
-    assert called.catch_up(before) is None
+    assert called.hear_go(gone[0], before, world.now) is None
+    assert called.catch_up(before, world.now) is None
     assert bob.meeting.calls()
-    there = called.catch_up(bob.meeting._inside.epochs.current)
+    there = called.catch_up(bob.meeting._inside.epochs.current, world.now)
     assert there is not None
     assert there.state.authenticator == gone[1].state.authenticator
     assert not bob.of(events.Refused)
@@ -141,13 +141,15 @@ def test_the_way_is_good_when_who_called_has_left() -> None:
     assert bob.meeting._inside is not None
     caller, state = ann.meeting._inside.secession, ann.meeting._inside.epochs.current
     (one,) = caller.open.values()
-    gone = caller.go(one, state, state.secrets.tick)
+    gone = caller.go(one, state)
     assert gone is not None
     for first in (ann, cy):
         world.do(first, lambda m: m.leave(world.now))
         world.run_until(lambda first=first: bool(first.of(events.Left)), 10)  # type: ignore[misc]
     world.run_until(lambda: len(bob.meeting.roster(world.now)) == 2, 10)
-    there = bob.meeting._inside.secession.hear_go(gone[0], bob.meeting._inside.epochs.current)
+    there = bob.meeting._inside.secession.hear_go(
+        gone[0], bob.meeting._inside.epochs.current, world.now
+    )
     assert there is not None
     assert {x.seat for x in there.state.roster} == {x.meeting.seat for x in (ann, bob, cy)}
 

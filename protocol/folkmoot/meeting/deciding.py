@@ -112,10 +112,10 @@ class Deciding(Hearing):
         self.secession.handle_timer(now)
         if self.walked is not None:
             return
-        self.walked = self.secession.catch_up(self.epochs.current)
+        self.walked = self.secession.catch_up(self.epochs.current, now)
         one = self.secession.ready(now)
         if one is not None and self.walked is None and not self.evicted:
-            gone = self.secession.go(one, self.epochs.current, self._now(now))
+            gone = self.secession.go(one, self.epochs.current)
             if gone is not None:
                 record, self.walked = gone
                 self.publish(RecordKind.CALL_GO, record, now)

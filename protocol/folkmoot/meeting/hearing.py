@@ -384,7 +384,7 @@ class Hearing(ABC):
             elif kind == RecordKind.CALL_REPLY:
                 self.secession.hear_reply(body, now)
             elif kind == RecordKind.CALL_GO and self.walked is None:
-                self.walked = self.secession.hear_go(body, state)
+                self.walked = self.secession.hear_go(body, state, now)
         except DecodeError:
             # A record of a member that we cannot read: kept in the log, so that others compare
             # equal.

@@ -109,6 +109,7 @@ class Inside(Departing):
         self.presence.forget(step.verdict.gone)
         if step.verdict.removed is not None:
             self.entrance.new_door(step.after.secrets.door, now)
+            self.secession.forget(step.verdict.removed)
         self.follow(now)
         self.save(now)
         for seat in step.verdict.joined:
@@ -413,5 +414,6 @@ class Inside(Departing):
             beacon_ms=max(self.beacons.last_ms, self.context.wall_ms(now)),
             muted=frozenset(self.media.muted),
             hidden=frozenset(self.hidden),
+            inviter_key=self.inviter_key,
         )
         self.context.save(saved.encode())

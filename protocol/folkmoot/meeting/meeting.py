@@ -123,7 +123,7 @@ class Meeting(Walking):
             context,
             state,
             name=meeting.name,
-            inviter_key=None,
+            inviter_key=saved.inviter_key,
             now=now,
             seals=False,
             beacon_after_ms=saved.beacon_ms,

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 from folkmoot.governance import MeetingExtension
 from folkmoot.governance.evidence import SEAT_BYTES
+from folkmoot.meeting.invite import KEY_BYTES
 from folkmoot.meeting.records import NAME_BYTES_MAX
 from folkmoot.meeting.secrets import MeetingSecrets
 from folkmoot.wire import codec
 
-SAVED_VERSION = 4
+SAVED_VERSION = 5
 LOCAL_MAX = 1024  # members muted, and hidden, for oneself
 GROUP_BYTES_MAX = 8 << 20
 BEACON_MS_MAX = 1 << 48  # the year 10889: what is later is no clock's, and leaves no time for more
@@ -32,7 +33,8 @@ def _checksum(content: bytes) -> bytes:
 @dataclass(frozen=True, slots=True)
 class Saved:
     """One seat. `group`: the epoch as `mls.Group.save` gives it; `beacon_ms`: beacons go on after
-    it; `muted`, `hidden`: seats that its person does not want to hear, or to see."""
+    it; `muted`, `hidden`: seats that its person does not want to hear, or to see; `inviter_key`:
+    who has yet to confirm the meeting (Ed25519, 32 bytes)."""
 
     group: bytes = field(repr=False)
     secrets: MeetingSecrets = field(repr=False)
@@ -42,6 +44,7 @@ class Saved:
     beacon_ms: int
     muted: frozenset[bytes] = frozenset()
     hidden: frozenset[bytes] = frozenset()
+    inviter_key: bytes | None = None
 
     def encode(self) -> bytes:
         content = (
@@ -51,6 +54,7 @@ class Saved:
             + codec.u64(self.beacon_ms)
             + codec.vector(sorted(self.muted)[:LOCAL_MAX])
             + codec.vector(sorted(self.hidden)[:LOCAL_MAX])
+            + codec.optional(self.inviter_key)
             + codec.opaque(self.extension.encode())
             + codec.opaque(self.secrets.encode())
             + codec.opaque(self.group)
@@ -76,8 +80,9 @@ class Saved:
         muted, hidden = (
             reader.vector(lambda one: one.take(SEAT_BYTES), items_max=LOCAL_MAX) for _ in range(2)
         )
+        inviter_key = reader.optional(lambda one: one.take(KEY_BYTES))
         extension = MeetingExtension.decode(reader.opaque(1 << 16))
         secrets = codec.decode(MeetingSecrets.read, reader.opaque(1 << 12))
         group = reader.opaque(GROUP_BYTES_MAX)
         local = frozenset(muted), frozenset(hidden)
-        return cls(group, secrets, extension, seat, name, beacon_ms, *local)
+        return cls(group, secrets, extension, seat, name, beacon_ms, *local, inviter_key)

@@ -16,11 +16,14 @@ from secrets that are made in it, and its GroupInfo, tree included, is encrypted
 What a hostile member can do: call people, who say no; say yes and not come, or come and tell. It
 cannot take anybody along, bring in whom nobody called (a branch is of members of the old group, and
 each checks that all have the keys that they have here), sit down in another's seat, or send those
-who follow to other relays or under another charter than the call said: then they stay.
+who follow to other relays or under another charter than the call said, or seat one who was heard
+to say no: then they stay. It can seat one who has not answered yet, by an old key package, and that
+seat stays empty.
 
 Who follows speaks there at once, and waits for no word of the caller as a newcomer does for its
 inviter's: the caller signed this very Welcome, which says who is in, and each of them is known from
-here. Else one that dies after its *go* would leave all the others without a voice.
+here. Else one that dies after its *go* would leave all the others without a voice. So who is not
+confirmed by its inviter, or lost its way, goes nowhere: it would follow those whom it was led to.
 """
 
 from __future__ import annotations
@@ -42,8 +45,8 @@ from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import CallAnswered, Called, CallOver, Event, Refused
 from folkmoot.meeting.founding import SUITE, make_key_package
 from folkmoot.meeting.records import Signed, sign_statement
-from folkmoot.meeting.secrets import EXTENSION_TYPE as SECRETS_TYPE
 from folkmoot.meeting.secrets import DoorSecrets, MeetingSecrets
+from folkmoot.meeting.ticks import TICK_AHEAD_S
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
 from folkmoot.wire.labels import SECRET_BYTES, Sign, load_public_key
@@ -52,6 +55,9 @@ CALLS_MAX = 16  # open at the same time; one of each caller
 CALL_S = 120  # a call is open for so long
 # All have answered, or so long after the first yes: then it goes with those who said yes.
 WAIT_S = 30.0
+# Who goes waits so long for the replies of those who go along: they come as the caller's word does,
+# but where all have left and lines are bad nobody is there to repeat them.
+REPLIES_S = 5.0
 GROUP_ID_BYTES = 16
 
 Entropy = Callable[[int], bytes]
@@ -72,7 +78,8 @@ class OpenCall:
     bundle: mls.KeyPackageBundle | None = None
     yes_since: float | None = None
     welcome: bytes | None = None  # from an epoch that we are not in yet
-    tried_in: bytes = b""  # our epoch when that was seen
+    tried: tuple[bytes, int] = (b"", 0)  # our epoch, and how many had replied, when that was seen
+    lacks_since: float | None = None  # from when a reply is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +169,8 @@ class Secession:
         except DecodeError:
             return
         age = wall_s - call.made_s
-        if self._own not in call.seats or not -CALL_S <= age <= CALL_S:
-            return
+        if self._own not in call.seats or not -TICK_AHEAD_S <= age <= CALL_S:
+            return  # (of a call from far ahead the new meeting's time would be as far ahead)
         name = call.name(self._group_id)
         if name in self._over or any(call_id(one) == call_id(name) for one in self.open):
             # Also one that is made to look like another: a yes must mean what it was said to.
@@ -238,7 +245,14 @@ class Secession:
                 return one
         return None
 
-    def go(self, one: OpenCall, state: EpochState, tick: int) -> tuple[bytes, WalkedOut] | None:
+    def forget(self, seat: bytes) -> None:
+        """This member was removed: nobody goes its way, nor is it taken along."""
+        for one in list(self.open.values()):
+            one.keys.pop(seat, None)
+            if one.call.seat == seat:
+                self._close(one, False)
+
+    def go(self, one: OpenCall, state: EpochState) -> tuple[bytes, WalkedOut] | None:
         """Branches the group: the record that takes the others along, and our own way. None when it
         cannot be done, which is said."""
         packages = {
@@ -248,16 +262,12 @@ class Secession:
             if package is not None and state.entry_of(seat) is not None
         }
         terms = terms_of(state, one.call.charter, (self._own, *packages))
-        door = DoorSecrets(self._entropy(SECRET_BYTES), self._entropy(SECRET_BYTES))
-        fresh = bytes(SECRET_BYTES)  # filled from the epoch's exporter
-        secrets = MeetingSecrets(fresh, fresh, tick, False, tick, self._own, door)
         try:
             created = state.group.branch(
                 self._entropy(GROUP_ID_BYTES),
                 make_key_package(self._key.private_bytes_raw(), self._entropy),
                 list(packages.values()),
                 [mls.Extension(*pair) for pair in terms.extensions()],
-                group_info_extensions=[mls.Extension(SECRETS_TYPE, secrets.encode())],
                 entropy=self._entropy,
             )
         except (mls.MlsError, DecodeError) as error:
@@ -266,12 +276,12 @@ class Secession:
             return None
         group, welcome = created.staged.group, created.welcome or b""
         assert group is not None
-        walked = WalkedOut(EpochState(group, secrets.after_commit(group.export)), self._own)
+        walked = WalkedOut(first_epoch(group, one.call), self._own)
         content = self._own + one.name + hashlib.sha256(welcome).digest()
         self._close(one, True)
         return Go(self._sign(Sign.CALL_GO, content), welcome).encode(), walked
 
-    def hear_go(self, body: bytes, state: EpochState) -> WalkedOut | None:
+    def hear_go(self, body: bytes, state: EpochState, now: float) -> WalkedOut | None:
         """A GO record: our way out, if we said that we come."""
         try:
             go = codec.decode(Go.read, body)
@@ -285,31 +295,44 @@ class Secession:
         if one.bundle is None:
             self._close(one, True)  # they went without us
             return None
-        return self._follow(one, one.bundle, go.welcome, state)
+        return self._follow(one, one.bundle, go.welcome, state, now)
 
-    def catch_up(self, state: EpochState) -> WalkedOut | None:
-        """Our way out from an epoch that we were not in when we heard of it."""
+    def catch_up(self, state: EpochState, now: float) -> WalkedOut | None:
+        """Our way out from an epoch that we were not in when we heard of it, or before all replies
+        were here."""
         for one in self.open.values():
-            if one.welcome is not None and one.tried_in != state.authenticator:
+            late = one.lacks_since is not None and now - one.lacks_since >= REPLIES_S
+            tried = one.tried == (state.authenticator, len(one.replies)) and not late
+            if one.welcome is not None and not tried:
                 assert one.bundle is not None
-                return self._follow(one, one.bundle, one.welcome, state)
+                return self._follow(one, one.bundle, one.welcome, state, now)
         return None
 
     def _follow(
-        self, one: OpenCall, bundle: mls.KeyPackageBundle, welcome: bytes, state: EpochState
+        self,
+        one: OpenCall,
+        bundle: mls.KeyPackageBundle,
+        welcome: bytes,
+        state: EpochState,
+        now: float,
     ) -> WalkedOut | None:
-        caller = one.call.seat
         try:
-            walked = WalkedOut(self._join(welcome, one, bundle, state), caller)
+            there = self._join(welcome, one, bundle, state)
         except (mls.MlsError, DecodeError) as error:
             if isinstance(error, mls.MlsError) and error.check is mls.Check.PSK_UNKNOWN:
-                one.welcome, one.tried_in = welcome, state.authenticator
+                one.lacks_since = None
+                one.welcome, one.tried = welcome, (state.authenticator, len(one.replies))
                 return None
             self._tell(Refused("secede", f"You could not walk out with them: {error}."))
             self._close(one, False)
             return None
+        if not {entry.seat for entry in there.roster} <= {one.call.seat, *one.replies}:
+            one.lacks_since = now if one.lacks_since is None else one.lacks_since
+            if now - one.lacks_since < REPLIES_S:
+                one.welcome, one.tried = welcome, (state.authenticator, len(one.replies))
+                return None
         self._close(one, True)
-        return walked
+        return WalkedOut(there, one.call.seat)
 
     def _join(
         self, welcome: bytes, one: OpenCall, bundle: mls.KeyPackageBundle, here: EpochState
@@ -318,9 +341,7 @@ class Secession:
         group = mls.Group.join(welcome, bundle, parent=here.group, former=one.keys)
         if group.group_id == self._group_id:
             raise DecodeError("it is no other meeting")
-        sealed = {extension.type: extension.data for extension in group.join_extensions}
-        before = codec.decode(MeetingSecrets.read, sealed.get(SECRETS_TYPE, b""))
-        state = EpochState(group, before.after_commit(group.export))
+        state = first_epoch(group, one.call)
         seats = [entry.seat for entry in state.roster]
         for entry in state.roster:
             if entry.seat not in one.keys:
@@ -331,6 +352,11 @@ class Secession:
             raise DecodeError("who called, or you, are not in it")
         if state.terms != terms_of(here, one.call.charter, seats):
             raise DecodeError("its rules or its relays are not those of the call")
+        if state.terms.extensions() != tuple((each.type, each.data) for each in group.extensions):
+            raise DecodeError("there is more in it than the meeting's terms")
+        # Who said no would be an empty seat there, which counts wherever all who vote count.
+        if any(one.replies.get(seat, b"") is None for seat in seats):
+            raise DecodeError("somebody in it said no")
         return state
 
     def _close(self, one: OpenCall, went: bool) -> None:
@@ -340,6 +366,16 @@ class Secession:
             self._over.pop(next(iter(self._over)))
         self._over[one.name] = None
         self._tell(CallOver(one.name, went))
+
+
+def first_epoch(group: mls.Group, call: Call) -> EpochState:
+    """The new group's first epoch. What is not of MLS in it follows from the group and the call
+    alone: what a caller could choose it could choose badly, or otherwise for each. Raises
+    DecodeError when it is no meeting."""
+    nothing = bytes(SECRET_BYTES)  # filled from the epoch's exporter
+    door = DoorSecrets(nothing, nothing)
+    made = MeetingSecrets(nothing, nothing, call.made_s, False, call.made_s, call.seat, door)
+    return EpochState(group, made.after_commit(group.export))
 
 
 def keys_of(seats: Iterable[bytes], state: EpochState) -> dict[bytes, bytes] | None:

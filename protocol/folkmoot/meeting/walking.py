@@ -109,6 +109,16 @@ class Walking(Looking):
             raise UsageError("You are not in the meeting yet.")
         return self._inside
 
+    def _settled_member(self) -> Inside:
+        """For going elsewhere: among those whom a newcomer was led to, or one who lost its way, it
+        would follow them on."""
+        inside = self._member()
+        if not self.confirmed:
+            raise UsageError("Who invited you has not confirmed this meeting yet: wait for that.")
+        if inside.needs_leaf:
+            raise UsageError("You are not back in the meeting yet: wait a moment.")
+        return inside
+
     def _seat_of(self, member: str) -> bytes:
         for seat in self._member().presence.members:
             if member_id(seat) == member:
@@ -118,10 +128,8 @@ class Walking(Looking):
     def call(self, members: Collection[str], charter: Charter | None, now: float) -> str:
         """Calls these members to walk out together, to a meeting under this charter, or the same;
         the call's id. UsageError when it cannot be."""
-        inside = self._member()
+        inside = self._settled_member()
         seats = [self._seat_of(one) for one in members]
-        if inside.needs_leaf:
-            raise UsageError("You are not back in the meeting yet: wait a moment.")
         state, wall_s = inside.epochs.current, self._context.wall_s(now)
         record = inside.secession.call(seats, charter or self.charter, state, now, wall_s)
         inside.publish(RecordKind.CALL, record, now)
@@ -129,7 +137,7 @@ class Walking(Looking):
 
     def answer_call(self, call: str, yes: bool, now: float) -> None:
         """Comes along, or stays, finally; UsageError when there is no such call."""
-        inside = self._member()
+        inside = self._settled_member() if yes else self._member()
         name = next((one for one in inside.secession.open if call_id(one) == call), None)
         if name is None:
             raise UsageError("There is no such call any more.")
