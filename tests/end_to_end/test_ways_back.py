@@ -32,6 +32,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ways_back, "BACK_FIRST_S", 0.5)
     monkeypatch.setattr(links, "LOOK_BACK_S", 0.05)
     monkeypatch.setattr(moves, "OVERLAP_S", 0.5)
+    monkeypatch.setattr(moves, "LATE_S", 1.0)
     monkeypatch.setattr(paths, "FAILED_S", 60.0)  # so that a link that breaks goes elsewhere
 
 

@@ -3,9 +3,15 @@ the meeting like everybody else."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from folkmoot.meeting.committing import make_commit
+from folkmoot.meeting.secrets import MeetingSecrets
 from simulation.meeting_world import Member, World, agreed
+from simulation.moot import gather, inside, move_out, vote
 from simulation.test_meeting import meet, say, speak, texts
 
 HOUR_S = 3600.0
@@ -63,3 +69,40 @@ def test_a_newcomer_with_a_clock_an_hour_off_is_one_of_them(off_s: float) -> Non
     all_are_well(world, [ann, bob, cy, dee])
     cy.meeting.leave(world.now)
     world.run_until(lambda: agreed([ann, bob, dee]), 20)
+
+
+def test_who_is_let_in_by_one_who_lies_about_the_time_is_there_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The commit is dated as it should be, and the Welcome an hour later: the newcomer would say
+    what nobody takes, and see no motion."""
+    world = World(61)
+    *members, mal = gather(world, 4)
+    encode = MeetingSecrets.encode
+
+    def make(*args: Any, seat: bytes, **more: Any) -> Any:
+        with monkeypatch.context() as patch:
+            if seat == mal.meeting.seat:
+                late = int(HOUR_S)
+                patch.setattr(
+                    MeetingSecrets,
+                    "encode",
+                    lambda self: encode(replace(self, tick=self.tick + late)),
+                )
+            return make_commit(*args, seat=seat, **more)
+
+    monkeypatch.setattr("folkmoot.meeting.epochs.make_commit", make)
+    with monkeypatch.context() as patch:
+        for one in members:
+            patch.setattr(inside(one).epochs, "commit", lambda **_: None)  # Mallory is first
+        gus = world.join("Gus", members[0].meeting.invite_text())
+        world.run_until(lambda: gus.inside and gus.meeting.confirmed, 30)
+    world.run(2)
+    say(world, members[0], "hello")
+    say(world, gus, "I am here")
+    world.run_until(lambda: "hello" in texts(gus), 10)
+    world.run_until(lambda: all("I am here" in texts(one) for one in members), 10)
+    motion = move_out(world, members[0], mal)
+    vote(world, motion, yes=[*members, gus])
+    world.run_until(lambda: agreed(members) and len(members[0].meeting.roster(world.now)) == 4, 20)
+    world.run_until(lambda: agreed([*members, gus]), 60)

@@ -53,6 +53,7 @@ def test_what_both_bring_comes_once_also_after_the_old_one_is_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(moves, "OVERLAP_S", 0.05)
+    monkeypatch.setattr(moves, "LATE_S", 0.3)
 
     async def scene() -> None:
         above, made, taken = Above(), list[Connection](), asyncio.Event()
@@ -78,6 +79,7 @@ def test_what_both_bring_comes_once_also_after_the_old_one_is_gone(
         new.reports.on_cells(1, [b"first by the new"])
         old.reports.on_cells(1, [b"first by the new", b"first by the old", b"last of the old"])
         await old.stopped.wait()
+        await asyncio.sleep(0.15)  # longer than both are read, shorter than a link may be silent
         new.reports.on_cells(1, [b"first by the old", b"last of the old", b"by the new alone"])
         await move.task
         assert new.reports is above

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from folkmoot.agent import route
-from folkmoot.agent.link import Key, Link, Reports, Room
+from folkmoot.agent.link import SILENCE_S, Key, Link, Reports, Room
 from folkmoot.wire.address import RelayAddress
 
 # What a new connection may take until its rooms are open. Nobody waits for it, as the old one
@@ -19,9 +19,12 @@ from folkmoot.wire.address import RelayAddress
 TRY_S = 20.0
 # For so long after a move the old connection is read: more than one way is slower than another.
 OVERLAP_S = 1.5
-# Cells remembered while two connections bring the same ones, by 8 bytes each: a few seconds of
-# voice of fifty and of several pictures.
-REMEMBERED_MAX = 8192
+# For so long after that the new one may still bring what the old one brought. An entry that holds
+# cells up for longer loses the link (`link.SILENCE_S`), and with it the cells.
+LATE_S = SILENCE_S + OVERLAP_S
+# Cells remembered while two connections bring the same ones, by 8 bytes each: of those seconds the
+# voice of fifty and several pictures.
+REMEMBERED_MAX = 32_768
 
 OnMove = Callable[[RelayAddress, str, route.Via, bool | None], None]
 
@@ -226,8 +229,7 @@ class Move:
             await asyncio.sleep(OVERLAP_S)
             for pair in self._pairs.values():
                 pair.old.stop()
-            # What the old connection brought last may be on its way by the new one still.
-            await asyncio.sleep(OVERLAP_S)
+            await asyncio.sleep(LATE_S)
         finally:
             for pair in self._pairs.values():
                 pair.part()

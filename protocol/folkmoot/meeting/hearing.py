@@ -306,6 +306,9 @@ class Hearing(ABC):
         ):
             # Whoever invited us is in an epoch that we know: the roster it sees has us in it.
             self.inviter_key = None
+            # Who let us in may have dated the Welcome otherwise than the commit, which the others
+            # have; whoever invited us says what time it is here.
+            self.context.check_clock(beacon.at_ms // 1000, now)
             self.presence.rest()
             self.context.tell(Confirmed())
         behind = next(
