@@ -9,11 +9,15 @@ from collections.abc import Callable, Collection, Iterator
 import pytest
 
 from folkmoot.cells.duplicates import DuplicateFilter
+from folkmoot.cells.media import VOICE
 from folkmoot.meeting import events
+from folkmoot.meeting.copies import Copies
 from folkmoot.meeting.noticing import NoticeKind
 from folkmoot.meeting.relay_watch import RelayWatch
 from folkmoot.wire.lanes import LANE_RULES, LaneSlot
 from simulation.meeting_world import Member, World, agreed
+from simulation.network import Connection
+from simulation.patches import Patches, remember, thin_media
 from simulation.relay_conduct import CELLS, HEAD, Conduct, Hostile, Later, Relaying
 from simulation.test_meeting import meet, speak
 from simulation.test_relays import heard
@@ -176,12 +180,97 @@ def test_in_a_meeting_of_four_nobody_is_named() -> None:
     moot.no_frame_is_lost()
 
 
+# -- one who lies: honest relays
+
+
+def slow_down(patches: pytest.MonkeyPatch, slow: Collection[str], relay: int, by_s: float) -> None:
+    """What comes from this relay to these members comes later, in its order."""
+    real = Connection.down
+
+    def down(self: Connection, data: tuple[bytes, ...], delay_s: float = 0.0) -> None:
+        if self.link.who not in slow or self.relay.number != relay or delay_s:
+            return real(self, data, delay_s)
+        due = self._down_at = max(self._down_at, self._clock.now + by_s + self._delay())
+        self._carry(due, lambda: self.link.receive(self, data), sum(map(len, data)))
+
+    patches.setattr(Connection, "down", down)
+
+
+def send_instead(
+    moot: Moot, liar: Member, made: Callable[[bytes], bytes], relay: int, late_s: float
+) -> None:
+    """Of its voice, the liar sends one relay what is made of it, so much later, and says that its
+    voice comes back from everywhere."""
+    world, act = moot.world, moot.world._act
+
+    def acts(member: Member, action: events.Outgoing) -> None:
+        room = member.rooms.get(action.room) if isinstance(action, events.SendCells) else None
+        if member is liar and room and room.relay == relay and room.slot is LaneSlot.VOICE:
+            assert isinstance(action, events.SendCells)
+            other = events.SendCells(action.room, tuple(map(made, action.cells)))
+            world.at(world.now + late_s, lambda: act(member, other))
+        else:
+            act(member, action)
+
+    setattr(world, "_act", acts)  # noqa: B010
+    assert liar.meeting._inside is not None
+    setattr(liar.meeting._inside.relay_watch, "echoes", lambda relay, now: True)  # noqa: B010
+
+
+@pytest.mark.parametrize("what", ["garbage", "unsigned"])
+def test_who_sends_one_relay_the_headers_of_its_voice_alone_has_it_not_named(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some have the right cells from the other relay by then, and some do not yet."""
+    with Patches() as patches:
+        remember(patches)
+        thin_media(patches, 16)
+        wrong = _lie(what, monkeypatch)
+    assert wrong == []
+
+
+def _lie(what: str, monkeypatch: pytest.MonkeyPatch) -> list[events.Noticed]:
+    """What honest members were told."""
+    moot = Moot(506, relays=2)
+    gus, chance = moot.members[-1], moot.world.chance("lie")
+
+    def garbage(cell: bytes) -> bytes:
+        return cell[:9] + chance.randbytes(len(cell) - 25) + cell[-16:]
+
+    def unsigned(cell: bytes) -> bytes:
+        assert gus.meeting._inside is not None
+        for held in gus.meeting._inside.media._order:
+            opened = held.keys[0].open(VOICE, cell)
+            if opened is not None:
+                said = bytes(len(opened.plaintext))
+                return held.keys[0].seal(VOICE, opened.leaf, opened.counter, said)
+        raise AssertionError("it is no cell of its own")
+
+    slow_down(monkeypatch, {one.name for one in moot.members[3:6]}, 1, 0.08)
+    send_instead(moot, gus, garbage if what == "garbage" else unsigned, 0, 0.06)
+    moot.world.run(8)
+    return [notice for one in moot.members[:-1] for notice in one.of(events.Noticed)]
+
+
 def _nothing_is_counted(patches: pytest.MonkeyPatch) -> None:
     patches.setattr(DuplicateFilter, "accepted", lambda self, epoch, leaf, counter: False)
 
 
 def _nobody_is_missed(patches: pytest.MonkeyPatch) -> None:
     patches.setattr(RelayWatch, "missed", lambda self, relay, now: ())
+
+
+def _what_came_too_early_is_not_counted(patches: pytest.MonkeyPatch) -> None:
+    patches.setattr(Copies, "_keep_broken", lambda self, relay, key, cell, now: None)
+
+
+@pytest.mark.parametrize("what", ["garbage", "unsigned"])
+def test_a_copy_that_counts_only_where_another_came_first_is_noticed(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _what_came_too_early_is_not_counted(monkeypatch)
+    with pytest.raises(AssertionError):
+        test_who_sends_one_relay_the_headers_of_its_voice_alone_has_it_not_named(what, monkeypatch)
 
 
 @pytest.mark.parametrize("break_it", [_nothing_is_counted, _nobody_is_missed])

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from folkmoot.agent import notices
+from folkmoot.cells.media import VOICE, Opened
 from folkmoot.meeting import copies, epoch_media, events, marks, secrets
 from folkmoot.meeting.marks import MarkKind, Marks
 from folkmoot.wire.lanes import LANE_RULES, LaneSlot
@@ -235,6 +237,40 @@ def test_who_repeats_or_bends_what_others_say_makes_marks_that_say_so() -> None:
         assert "or somebody in the meeting" in notices.MARKS[kind]
         moot.world.run(6)
         moot.no_frame_is_lost()
+
+
+def test_who_fills_the_gap_of_a_relay_makes_a_mark_that_says_so() -> None:
+    moot = Moot(725, FEW, relays=2)
+    world, eve, first = moot.world, moot.members[4], moot.world.sim_relays[0]
+    assert eve.meeting._inside is not None
+    media, missed = eve.meeting._inside.media, list[tuple[epoch_media.EpochMedia, Opened]]()
+    receive = media._receive_voice
+
+    def received(
+        relay: int, root: bytes, held: epoch_media.EpochMedia, cell: bytes, opened: Opened, *of: Any
+    ) -> None:
+        if not first.up:
+            missed.append((held, opened))
+        receive(relay, root, held, cell, opened, *of)
+
+    def fill() -> None:
+        rooms = [one.room for one in eve.rooms.values()
+                 if one.relay == 0 and one.slot is LaneSlot.VOICE]  # fmt: skip
+        if missed and rooms:
+            held, opened = missed.pop()
+            cell = held.keys[0].seal(VOICE, opened.leaf, opened.counter, opened.plaintext)
+            eve.meeting._context.send(rooms[0], (cell,))
+        world.at(world.now + 0.1, fill)
+
+    setattr(media, "_receive_voice", received)  # noqa: B010
+    first.stop()
+    world.run(4)
+    first.start()
+    world.at(world.now + 2.5, fill)
+    world.run(9)
+    # Nothing came twice, and nobody can tell her from the relay.
+    assert all(told(one) == [(0, REORDERS)] for one in moot.members[:4])
+    assert "or somebody in the meeting" in notices.MARKS[REORDERS]
 
 
 def test_what_means_nothing_is_no_mark() -> None:

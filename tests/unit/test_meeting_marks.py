@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from folkmoot.meeting.copies import BROKEN_KEPT, Copies
 from folkmoot.meeting.events import Marked
 from folkmoot.meeting.marks import (
     LASTS_S,
@@ -124,6 +125,17 @@ def test_only_so_many_relays_are_kept(kept: Marks) -> None:
     for relay in range(5 * RELAYS_MAX):
         kept.repeated(relay, NOW + relay)
     assert len(kept._steps) == RELAYS_MAX
+
+
+def test_what_one_relay_brings_that_does_not_open_costs_another_nothing() -> None:
+    kept = Copies(RelayWatch(People("ada").context("ada", NOW), NOW))
+    kept._keep_broken(0, (A, 1, 1), b"early", NOW)
+    for counter in range(3 * BROKEN_KEPT):
+        kept._keep_broken(1, (A, 1, counter), b"flood", NOW)
+    assert {relay: len(cells) for relay, cells in kept._broken.items()} == {0: 1, 1: BROKEN_KEPT}
+    for relay in range(5 * RELAYS_MAX):
+        kept._keep_broken(relay, (A, 1, 1), b"", NOW)
+    assert len(kept._broken) == RELAYS_MAX
 
 
 def test_a_member_cannot_bury_a_person_in_marks() -> None:

@@ -31,7 +31,7 @@ MARKS = {
     ),
     MarkKind.REORDERS: (
         "Pieces come out of their order through the relay {}. It holds some of them back, or "
-        "somebody in the meeting sends them again through it."
+        "somebody in the meeting sends late through it what others said."
     ),
 }
 

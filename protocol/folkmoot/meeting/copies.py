@@ -5,6 +5,13 @@ A copy is known for one by its header alone, as that costs a block of AES. Heade
 keys of the group make them, and no signature. So what is to be a mark is opened, a few copies a
 second and relay, and as many that came before, and some more while some are bent: a relay that
 bends one copy in five is found within seconds, and a flood costs no more than that.
+
+**Whether a copy is counted for a relay does not depend on which copy came first.** What has a known
+cell's header and is no such cell counts as that cell, so what has the header of one that is yet to
+come counts as soon as that came. If it did not, one member could bring through an honest relay, a
+little late, cells of its own that are right in their headers alone: those who had the right ones
+from another relay by then would count them and others would not, and the relay would be taken for
+one that withholds (`noticing`).
 """
 
 from __future__ import annotations
@@ -15,6 +22,7 @@ from typing import NamedTuple, Protocol
 from folkmoot.cells.media import VOICE, Opened
 from folkmoot.cells.voice import is_signed
 from folkmoot.meeting.epoch_media import EpochMedia, Key
+from folkmoot.meeting.marks import RELAYS_MAX
 from folkmoot.wire.limits import Bucket
 
 OPENED_PER_S = 4.0
@@ -24,7 +32,10 @@ BUDGETS_MAX = 64  # up to four for each relay that copies came through lately
 # Cells whose first copy is remembered, to compare with when the others come: some seconds of fifty.
 FIRST_KEPT = 4096
 FIRST_S = 10.0
-BROKEN_KEPT = 256  # cells that did not open, until it is known what they should have been
+# New cells that did not open, or that nobody signed, until it is known what they should have been:
+# of each relay, so that none loses what another brought. Two members who flood one get no more
+# than 420 through it in BROKEN_S, by a relay's pace.
+BROKEN_KEPT = 512
 BROKEN_S = 5.0
 # What does not open is a bent cell if so much of it is as it should be. A cell of an epoch that is
 # not heard may have its header by chance: one in thirty has one of the first cells of the first
@@ -84,7 +95,7 @@ class Copies:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._first: dict[Key, _First] = {}
-        self._broken: dict[Key, _First] = {}
+        self._broken: dict[int, dict[Key, _First]] = {}  # by relay, the last to bring one last
         # By relay, whether it came before, and how many a second.
         self._budgets: dict[tuple[int, bool, float], Bucket] = {}
         self._bent: dict[int, float] = {}  # by relay, when last
@@ -124,16 +135,19 @@ class Copies:
         """A cell came for the first time, and its author signed it."""
         held.through(relay).came_before(root, opened.epoch, opened.leaf, opened.counter)
         self._count(relay, held, opened.leaf, opened.counter, cell, now)
-        # What came before it, claimed to be it, and did not open?
-        broken = self._broken.pop(held.key(opened.leaf, opened.counter), None)
-        if broken is not None and now - broken.at < BROKEN_S:
-            self._compare(broken.relay, held, broken.cell, opened, now)
+        # What came before it, claimed to be it, and was not? It counts for when it came.
+        key = held.key(opened.leaf, opened.counter)
+        for kept in self._broken.values():
+            broken = kept.pop(key, None)
+            if broken is not None and now - broken.at < BROKEN_S:
+                self._count(broken.relay, held, opened.leaf, opened.counter, b"", broken.at)
+                self._compare(broken.relay, held, broken.cell, opened, now)
 
     def _count(
         self, relay: int, held: EpochMedia, leaf: int, counter: int, cell: bytes, now: float
     ) -> None:
-        """A copy came of a cell that is known. It counts once. (Few are opened, so whoever has the
-        meeting's keys can make copies of what was said.)"""
+        """A copy came of a cell that is known, or what has its header. It counts once. (Few are
+        opened, so whoever has the meeting's keys can make copies of what was said.)"""
         author, through = held.author(leaf), held.through(relay)
         if author is None or not through.counted.accept(held.state.group.epoch, leaf, counter):
             return
@@ -166,24 +180,39 @@ class Copies:
     def failed(self, look: Look, cell: bytes, now: float) -> None:
         """What claims to be this cell opens under no key."""
         if look.is_new:
-            if len(self._broken) >= BROKEN_KEPT:
-                del self._broken[next(iter(self._broken))]
-            self._broken[look.key] = _First(now, look.relay, cell)
+            self._keep_broken(look.relay, look.key, cell, now)
             return
         first = self._first.get(look.key)
         opened = first and look.held.keys[first.relay].open(VOICE, first.cell)
         if opened:
             self._compare(look.relay, look.held, cell, opened, now)
 
+    def unsigned(
+        self, relay: int, held: EpochMedia, cell: bytes, opened: Opened, now: float
+    ) -> None:
+        """A cell that is new opens, and its author did not sign it."""
+        self._keep_broken(relay, held.key(opened.leaf, opened.counter), cell, now)
+
+    def _keep_broken(self, relay: int, key: Key, cell: bytes, now: float) -> None:
+        kept = self._broken.pop(relay, None)
+        if kept is None:
+            kept = {}
+            if len(self._broken) >= RELAYS_MAX:
+                del self._broken[next(iter(self._broken))]
+        self._broken[relay] = kept
+        if key not in kept and len(kept) >= BROKEN_KEPT:
+            del kept[next(iter(kept))]
+        kept[key] = _First(now, relay, cell)
+
     def _compare(
         self, relay: int, held: EpochMedia, cell: bytes, opened: Opened, now: float
     ) -> None:
-        """A cell that does not open with the one that it claims to be, as that should have come
-        through the same relay."""
-        keys = held.keys[relay]  # by which it did not open
+        """A cell that does not open, or that nobody signed, with the one that it claims to be, as
+        that should have come through the same relay."""
+        keys = held.keys[relay]  # by which it was tried
         right = keys.seal(VOICE, opened.leaf, opened.counter, opened.plaintext)
         alike = sum(came == due for came, due in zip(cell, right, strict=True))
-        if alike >= ALIKE_SHARE * len(right):
+        if alike >= ALIKE_SHARE * len(right) or keys.open(VOICE, cell) is not None:
             self._note_bent(relay, now)
 
     def _note_bent(self, relay: int, now: float) -> None:

@@ -19,8 +19,9 @@ make alone, with an honest relay between, and its words (`agent.notices`) say no
 - `REORDERS`: some cells come so late that later ones of the same sender overtook them. A link
   brings what it is given in order, so no line does that while it lasts; only a sender that connects
   anew may be overtaken by itself, for a moment. Asked for is that of as many as for `LATE`, over
-  some seconds. Who sends all that others say a second time, later, under the meeting's keys, fills
-  the gaps that a lossy relay left, and is seen by its repeats, too: the words name both.
+  some seconds. A member can do that alone, with anybody's cells: it seals again, under the
+  meeting's keys, what others said and an honest relay never brought, as it was away for a moment or
+  a line lost it. That comes for the first time, so no repeats show it. The words name both.
 
 A relay that works for somebody inside can spare our own and most others' cells, and has no mark
 then. What it can do so is what `noticing` looks for, or nothing that anybody feels.

@@ -317,6 +317,7 @@ class MediaPlane:
         now: float,
     ) -> None:
         if not is_signed(opened, key, author):
+            self._copies.unsigned(relay, held, cell, opened, now)
             return
         if not held.filter(VOICE_LANE).accept(opened.epoch, opened.leaf, opened.counter):
             return
