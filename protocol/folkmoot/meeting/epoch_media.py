@@ -29,7 +29,7 @@ class Through:
     a hash of their root: this outlives the root, which opens what was said there."""
 
     counted: DuplicateFilter = field(default_factory=DuplicateFilter)
-    rooms: dict[bytes, DuplicateFilter] = field(default_factory=dict)
+    rooms: dict[bytes, DuplicateFilter] = field(default_factory=dict, repr=False)
     # By leaf: when its highest counter rose, and to what.
     highest: dict[int, deque[tuple[float, int]]] = field(default_factory=dict)
 
