@@ -13,8 +13,10 @@ import gc
 import hashlib
 from collections.abc import Iterable, Iterator
 
+import pytest
+
 from folkmoot.cells.media import MediaKeys
-from folkmoot.meeting import events
+from folkmoot.meeting import events, secrets
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.epochs import PARENT_KEPT_S
 from folkmoot.meeting.save import Saved
@@ -128,6 +130,25 @@ def test_old_secrets_are_gone_ten_seconds_after_an_epoch_settled() -> None:
     for one in (ann, bob, cy):
         assert _hashed(one.saved) != saved[one.name]
         assert [name for mirror, name in wanted.items() if mirror[::-1] in one.saved] == []
+
+
+def test_a_replaced_room_root_is_gone_ten_seconds_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds it finds, and can write in, the rooms that those had who are gone."""
+    monkeypatch.setattr(secrets, "ROOM_ROOT_INTERVAL_S", 0)
+    world = World(64)
+    ann, bob, cy, dee = meet(world, "Ann", "Bob", "Cy", "Dee")
+    speak(world, ann, 2)
+    wanted = {_state(ann).secrets.room_root[::-1]: "room root"}
+    assert set(wanted) == _alive(wanted)  # the search finds what is there
+    world.do(dee, lambda m: m.leave(world.now))
+    world.run_until(lambda: bool(dee.of(events.Left)) and agreed([ann, bob, cy]), 10)
+    world.kill(dee)
+    dee.meeting._inside = None  # whose program ended; what it held goes with it
+    assert _state(ann).secrets.room_root[::-1] not in wanted
+    for one in (ann, bob):
+        speak(world, one, 1)  # heard in the old rooms and in the new
+    world.run(PARENT_KEPT_S + 1)
+    assert {wanted[one] for one in _alive(wanted)} == set()
 
 
 def test_who_left_is_left_without_keys() -> None:

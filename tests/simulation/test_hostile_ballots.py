@@ -26,6 +26,7 @@ from folkmoot.wire.limits import Bucket
 from simulation.hostile_member import Forged, Hostile
 from simulation.meeting_world import Member, World, agreed
 from simulation.moot import ASSEMBLY, CIRCLE, gather, inside, knows, move, move_out, outs, vote
+from simulation.patches import Patches, remember, thin_media
 from simulation.test_meeting import say, texts
 
 
@@ -284,6 +285,39 @@ def make_itself_an_elector(s: Scene) -> Forged:
     assert s.terms.recorded is not None
     mine = Elector(s.mal.meeting.seat, s.mal.meeting.seat)
     return s.change(replace(s.terms, recorded=Roll.of([*s.terms.recorded.electors, mine])))
+
+
+def test_no_junk_hides_a_motion_from_who_was_away() -> None:
+    """Mallory's ballots are for motions that nobody made: of nobody's seat, of its own, and of
+    others' without their signature. What Cy cannot judge yet when it comes back must wait."""
+    with Patches() as patches:
+        remember(patches)
+        thin_media(patches, 2)
+        scene = Scene(1115)
+        world, cy, mal = scene.world, scene.cy, scene.mal
+        group, key = mal.meeting.group_id, mal.meeting._context.key
+        for number in range(300):
+            name, seat = world.entropy(32), mal.meeting.seat
+            ballot = make_ballot(key, group, seat, name, True)
+            if number % 3 < 2:
+                seat = world.entropy(16) if number % 3 else cy.meeting.seat
+                ballot = replace(ballot, seat=seat)
+            scene.mallory.publish(RecordKind.BALLOT, ballot.encode())
+        world.run(20)
+        world.set_link(cy, False)
+        world.run(1)
+        fay = world.join("Fay", scene.ann.meeting.invite_text())
+        others = [scene.ann, scene.bob, scene.dee]
+        world.run_until(lambda: agreed([*others, mal, fay]), 20)
+        motion = move_out(world, scene.ann, mal)
+        vote(world, motion, yes=others)
+        world.set_link(cy, True)
+        world.run_until(lambda: agreed([*others, cy, fay]), 15)
+        world.run_until(lambda: knows(cy, motion, world), 5)
+        world.run_until(lambda: cy.meeting.motions(world.now)[0].have == 3, 10)
+        vote(world, motion, yes=[cy, fay])
+        world.run_until(lambda: all(outs(one) == [(mal.name, "removed")] for one in others), 20)
+        world.run_until(lambda: outs(cy) == [(mal.name, "removed")], 5)
 
 
 def test_guests_decide_nothing() -> None:

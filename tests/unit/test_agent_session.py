@@ -9,7 +9,12 @@ from typing import Any, cast
 import pytest
 
 from folkmoot.agent.seat_file import SeatFile
-from folkmoot.agent.session import SUBSCRIBERS_MAX, VOICE_BITRATE, Session
+from folkmoot.agent.session import (
+    LINK_SENTENCES_MAX,
+    SUBSCRIBERS_MAX,
+    VOICE_BITRATE,
+    Session,
+)
 from folkmoot.agent.view import event_of
 from folkmoot.cells.frames import EncodedFrame
 from folkmoot.governance import PRESETS
@@ -312,6 +317,25 @@ def test_a_link_that_fails_says_its_sentence_once_until_it_is_up() -> None:
             "relay_down", "relay_up", "relay_down"
         ]  # fmt: skip
         assert stage.of("relay_up") == [{"event": "relay_up", "relay": address}]
+
+    staged(act)
+
+
+def test_a_relay_has_few_words_of_its_own_and_only_plain_ones() -> None:
+    """It ends links with a reason that it chooses, a new one at every try if it likes."""
+
+    def act(stage: Stage) -> None:
+        stage.start()
+        for number in range(LINK_SENTENCES_MAX + 5):
+            stage.session.on_link(RELAYS[0].address, "main", False, f"\x1b[2Jwhy \u202e{number}")
+        said = [one["sentence"] for one in stage.of("problem")]
+        assert said == [f" [2Jwhy  {number}" for number in range(LINK_SENTENCES_MAX)]
+        assert [len(kept) for kept in stage.session._link_sentences.values()] == [len(said)]
+        # What another relay says, and this one once it was up, is heard all the same.
+        stage.session.on_link(RELAYS[1].address, "main", False, "another")
+        stage.session.on_link(RELAYS[0].address, "main", True, "")
+        stage.session.on_link(RELAYS[0].address, "main", False, "later")
+        assert [one["sentence"] for one in stage.of("problem")][-2:] == ["another", "later"]
 
     staged(act)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,11 @@ from folkmoot.governance.motion import MOTION_S, MOTION_S_MAX, Motion, MotionKin
 from folkmoot.governance.roll import Roll
 from folkmoot.governance.standing import Standing
 from folkmoot.meeting import motions as module
+from folkmoot.meeting.early_votes import (
+    BALLOTS_OF_SEAT_MAX,
+    MOTIONS_OF_SEAT_MAX,
+    UNKNOWN_MAX,
+)
 from folkmoot.meeting.events import BallotCast, Decided, Event, MotionMade, Refused
 from folkmoot.meeting.motions import (
     CLOCK_S,
@@ -24,9 +30,14 @@ from folkmoot.meeting.motions import (
     SAID_EVERY_S,
     Motions,
 )
-from unit.meeting_parts import GROUP, TICK, People, seat_of
+from unit.meeting_parts import GROUP, TICK, People, key_of, seat_of
 
 NAMES = ("ada", "bob", "cy", "dee", "eve")
+
+
+def private(name: str) -> Ed25519PrivateKey:
+    """The key of somebody, in the meeting or not."""
+    return Ed25519PrivateKey.from_private_bytes(key_of(name))
 
 
 class Desk:
@@ -60,15 +71,22 @@ class Desk:
         return Motion(**{**fields, **more})
 
     def move(self, one: Motion, signer: str | None = None, group: bytes = GROUP) -> bytes:
-        by = next(name for name in NAMES if seat_of(name) == one.mover)
-        signed = sign_motion(self.people[signer or by].key, group, one)
+        by = next(name for name in (*NAMES, "frank") if seat_of(name) == one.mover)
+        signed = sign_motion(private(signer or by), group, one)
         self.motions.receive_motion(signed.encode(), self.state, self.wall_s)
         return one.hash(GROUP)
 
     def answer(self, name: bytes, by: str, yes: bool = True, signer: str | None = None) -> None:
-        key = self.people[signer or by].key
-        ballot = make_ballot(key, GROUP, seat_of(by), name, yes)
+        ballot = make_ballot(private(signer or by), GROUP, seat_of(by), name, yes)
         self.motions.receive_ballot(ballot.encode(), self.state, self.wall_s)
+
+    def junk(self, number: int) -> None:
+        """A ballot and a motion by seats that nobody has."""
+        seat, name = number.to_bytes(16, "big"), bytes(32)
+        ballot = make_ballot(private("eve"), GROUP, seat, name, True)
+        self.motions.receive_ballot(ballot.encode(), self.state, self.wall_s)
+        signed = sign_motion(private("eve"), GROUP, self.motion(mover=seat))
+        self.motions.receive_motion(signed.encode(), self.state, self.wall_s)
 
     def take(self, kind: type[Any]) -> list[Any]:
         found = [one for one in self.told if isinstance(one, kind)]
@@ -185,14 +203,73 @@ def test_ballots_that_come_first_wait_for_their_motion(desk: Desk) -> None:
 
 
 def test_what_waits_is_bounded_and_does_not_wait_for_ever(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk,
 ) -> None:
-    monkeypatch.setattr(module, "EARLY_MAX", 3)
-    for number in range(5):
+    for number in range(BALLOTS_OF_SEAT_MAX + 2):
         desk.answer(bytes([number]) * 32, "cy")
-    assert len(desk.motions._early) == 3
-    desk.motions.handle_timer(desk.state, desk.wall_s + MOTION_S_MAX + 1)
-    assert not desk.motions._early
+    for number in range(MOTIONS_OF_SEAT_MAX + 2):
+        desk.move(desk.motion(roll_hash=bytes([number]) * 32, opens=desk.wall_s + 10**6))
+    for number in range(UNKNOWN_MAX + 2):
+        desk.junk(number)
+    assert len(desk.motions._early_ballots) == BALLOTS_OF_SEAT_MAX + UNKNOWN_MAX
+    assert len(desk.motions._early_motions) == MOTIONS_OF_SEAT_MAX + UNKNOWN_MAX
+    # Nor does a new epoch make it wait anew.
+    desk.wall_s += MOTION_S_MAX
+    desk.follow()
+    assert len(desk.motions._early_ballots) == BALLOTS_OF_SEAT_MAX + UNKNOWN_MAX
+    desk.motions.handle_timer(desk.state, desk.wall_s + 1)
+    assert not desk.motions._early_ballots
+    assert not desk.motions._early_motions
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("by_eve", [True, False])
+def test_no_flood_takes_the_place_of_what_others_signed(
+    desk: Desk, first: bool, by_eve: bool
+) -> None:
+    """One who is behind must still find a motion and its ballots when it comes up."""
+
+    def flood() -> None:
+        for number in range(2 * UNKNOWN_MAX):
+            if by_eve:
+                desk.answer(number.to_bytes(32, "big"), "eve")
+                desk.move(desk.motion(by="eve", whom="ada", roll_hash=number.to_bytes(32, "big")))
+            else:
+                desk.junk(number)
+
+    if first:
+        flood()
+    roll = Roll.everyone([*desk.state.roll.seats, seat_of("frank")])
+    one = desk.motion(roll_hash=roll.hash)
+    desk.answer(one.hash(GROUP), "dee")
+    name = desk.move(one)
+    desk.answer(name, "cy")
+    if not first:
+        flood()
+    desk.people.add("ada", "frank")
+    desk.follow()
+    assert desk.take(MotionMade) == [MotionMade(name, one, 5)]
+    assert {told.seat for told in desk.take(BallotCast)} == {seat_of("dee"), seat_of("cy")}
+
+
+def test_a_ballot_that_its_seat_did_not_sign_waits_for_nothing(desk: Desk) -> None:
+    desk.answer(desk.motion().hash(GROUP), "cy", signer="eve")
+    assert not desk.motions._early_ballots
+
+
+def test_what_waits_is_looked_at_again_when_its_seat_comes(desk: Desk) -> None:
+    """Frank's motion and ballot come before the commit that let Frank in, some junk before them."""
+    roll = Roll.everyone([*desk.state.roll.seats, seat_of("frank")])
+    one = desk.motion(by="frank", roll_hash=roll.hash)
+    for number in range(2 * UNKNOWN_MAX):
+        desk.junk(number)
+    desk.move(one)
+    desk.answer(one.hash(GROUP), "frank")
+    desk.answer(one.hash(GROUP), "frank", signer="eve")
+    desk.people.add("ada", "frank")
+    desk.follow()
+    assert [told.name for told in desk.take(MotionMade)] == [one.hash(GROUP)]
+    assert [told.seat for told in desk.take(BallotCast)] == [seat_of("frank")]
 
 
 def test_the_first_answer_counts(desk: Desk) -> None:
@@ -262,7 +339,7 @@ def test_one_motion_too_many_waits_for_another_to_end(desk: Desk) -> None:
         desk.answer(names[0], by, False)
     desk.motions.handle_timer(desk.state, desk.wall_s)
     assert set(desk.motions.open) == {*names[1 : MOTIONS_OF_MEMBER_MAX + 1]}
-    assert len(desk.motions._early) == MOTIONS_OF_MEMBER_MAX - 1
+    assert len(desk.motions._early_motions) == MOTIONS_OF_MEMBER_MAX - 1
 
 
 def test_who_has_no_vote_is_not_counted(desk: Desk) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from folkmoot import mls
+from folkmoot.meeting.callers import FormerDoor
+from folkmoot.meeting.epoch_media import Through
+from folkmoot.meeting.events import OpenRoom
+from folkmoot.meeting.rooms import VOICE, Wanted
 from folkmoot.meeting.secrets import (
     EXTENSION_TYPE,
     ROOM_ROOT_INTERVAL_S,
@@ -21,6 +26,7 @@ from folkmoot.meeting.secrets import (
 )
 from folkmoot.wire import codec
 from folkmoot.wire.codec import DecodeError
+from folkmoot.wire.lanes import Direction
 from unit.meeting_parts import People
 
 ZEROS = bytes(32)
@@ -60,6 +66,15 @@ def test_no_bytes_do_harm(data: bytes) -> None:
 
 def test_secrets_are_not_shown() -> None:
     assert repr(SECRETS) == "MeetingSecrets(tick=1010)"
+    assert repr(SECRETS.door) == "DoorSecrets()"
+    room = Wanted(0, VOICE, SECRETS.room_root, Direction.BOTH, "main")
+    opening = OpenRoom(1, 0, "main", VOICE.slot, SECRETS.room_root, Direction.BOTH)
+    heard = Through()
+    heard.came_before(SECRETS.room_root, 1, 2, 3)
+    for one in (room, opening, heard, FormerDoor(Mock(), SECRETS.door, 0.0)):
+        for secret in (SECRETS.room_root, SECRETS.door.private, SECRETS.door.secret):
+            assert str(secret)[2:-1] not in repr(one), type(one).__name__
+    assert "rooms" not in repr(heard)
 
 
 def test_an_addition_takes_one_step_and_keeps_the_rooms() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from folkmoot.governance.evidence import ADMISSION_S, EVIDENCES_MAX
-from folkmoot.meeting import deciding, entrance, motions, records, secrets, ticks
+from folkmoot.meeting import deciding, early_votes, entrance, motions, records, secrets, ticks
 from folkmoot.meeting.rooms import COUNCIL
 from folkmoot.wire.labels import Derive, Sign
 
@@ -31,7 +31,8 @@ def test_the_rules_of_votes_are_those_of_the_code() -> None:
     text = " ".join(TEXT.split())
     for sentence in (
         f"{motions.MOTIONS_MAX} motions open and {motions.MOTIONS_OF_MEMBER_MAX} of one member",
-        f"{motions.EARLY_MAX} records of votes that wait",
+        f"{early_votes.BALLOTS_OF_SEAT_MAX} ballots and {early_votes.MOTIONS_OF_SEAT_MAX} motions"
+        f" of one member that wait and {early_votes.UNKNOWN_MAX} of each by seats",
         f"at its opening (give or take {motions.CLOCK_S} s of clocks)",
         f"when its end is {motions.DECIDE_AFTER_S} s ago",
         f"clock it is more than {ticks.TICK_BEHIND_S} s behind",

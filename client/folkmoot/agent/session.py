@@ -23,10 +23,12 @@ from folkmoot.meeting import Meeting, events, names
 from folkmoot.meeting.noticing import NoticeKind
 from folkmoot.wire.address import RelayAddress
 from folkmoot.wire.lanes import Direction, LaneSlot
+from folkmoot.wire.link import printable
 
 HEARING_PERIOD_S = 1.0
 TOUCH_PERIOD_S = 30.0
 SUBSCRIBERS_MAX = 8
+LINK_SENTENCES_MAX = 8  # of one relay, which ends links with words of its own
 # A snapshot holds the whole chat: what others send often must not make one each time.
 SNAPSHOT_PERIOD_S = 0.1
 LEAVE_TIMEOUT_S = 5.0
@@ -80,9 +82,8 @@ class Session:
         self._left = asyncio.Event()
         self._pumping = False
         self._relays_up: dict[RelayAddress, bool] = {}
-        self._link_sentences: dict[
-            RelayAddress, set[str]
-        ] = {}  # said of a relay since it was last up
+        # Said of a relay since it was last up.
+        self._link_sentences: dict[RelayAddress, set[str]] = {}
         self._shown: dict[str, str] = {}  # members that the sinks know, and their names
         self._arriving: dict[bytes, float] = {}  # seats not announced yet, and until when
         self._snapshot_due = False
@@ -163,7 +164,8 @@ class Session:
                 self._link_sentences.pop(relay, None)
         self._snapshot_due = True  # by which way any link goes decides who sees our address
         said = self._link_sentences.setdefault(relay, set())
-        if sentence and sentence not in said:
+        sentence = printable(sentence)
+        if sentence and sentence not in said and len(said) < LINK_SENTENCES_MAX:
             # Said once: each of a relay's links would say it again at every try.
             said.add(sentence)
             self._publish({"event": "problem", "sentence": sentence})

@@ -22,6 +22,7 @@ from websockets.uri import WebSocketURI
 
 from folkmoot.agent.pinned import NoRelay, why_broken
 from folkmoot.wire.grid import Grid
+from folkmoot.wire.link import printable
 
 HANDSHAKE_TIMEOUT_S = 10.0
 GOODBYE_TIMEOUT_S = 0.2
@@ -136,7 +137,7 @@ class WebSocket:
     def _closed(self) -> WebSocketClosed:
         received = self._protocol.close_rcvd
         if received is not None and received.reason:
-            return WebSocketClosed(received.reason, received.code)
+            return WebSocketClosed(printable(received.reason), received.code)
         if received is not None:
             return WebSocketClosed("the relay closed the link", received.code)
         return WebSocketClosed("the relay sent what no relay sends")

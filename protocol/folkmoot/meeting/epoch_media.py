@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from folkmoot.wire.labels import load_public_key
 OVERTAKEN_S = 0.1  # some ticks of a relay, within which order means nothing
 HIGHEST_KEPT = 16  # of one sender: more come within OVERTAKEN_S after a stall only, and in order
 ROOMS_KEPT = 4  # of one relay: those of two or three epochs that are heard
+_ROOM_PREFIX = b"Folkmoot 1 heard room"
 
 Key = tuple[bytes, int, int]  # a voice cell: an epoch's authenticator, leaf, counter
 
@@ -23,20 +25,22 @@ Key = tuple[bytes, int, int]  # a voice cell: an epoch's authenticator, leaf, co
 @dataclass(slots=True)
 class Through:
     """Voice cells that came through one relay: which were counted, and in what order; and which
-    came in which of its rooms, by their root, as all is said in two of them while they change."""
+    came in which of its rooms, as all is said in two of them while they change. Rooms are named by
+    a hash of their root: this outlives the root, which opens what was said there."""
 
     counted: DuplicateFilter = field(default_factory=DuplicateFilter)
-    rooms: dict[bytes, DuplicateFilter] = field(default_factory=dict)
+    rooms: dict[bytes, DuplicateFilter] = field(default_factory=dict, repr=False)
     # By leaf: when its highest counter rose, and to what.
     highest: dict[int, deque[tuple[float, int]]] = field(default_factory=dict)
 
     def came_before(self, root: bytes, epoch: int, leaf: int, counter: int) -> bool:
         """Whether this cell came in this room already; notes it."""
-        came = self.rooms.get(root)
+        name = hashlib.sha256(_ROOM_PREFIX + root).digest()
+        came = self.rooms.get(name)
         if came is None:
             if len(self.rooms) >= ROOMS_KEPT:
                 del self.rooms[next(iter(self.rooms))]
-            came = self.rooms[root] = DuplicateFilter()
+            came = self.rooms[name] = DuplicateFilter()
         return came.accepted(epoch, leaf, counter) or not came.accept(epoch, leaf, counter)
 
     def overtaken(self, leaf: int, counter: int, now: float) -> bool:

@@ -28,6 +28,12 @@ from folkmoot.governance.motion import MOTION_S_MAX, Motion, MotionKind, SignedM
 from folkmoot.governance.refusals import Refusal
 from folkmoot.governance.roll import Roll
 from folkmoot.governance.standing import Standing, standing, voters
+from folkmoot.meeting.early_votes import (
+    BALLOTS_OF_SEAT_MAX,
+    MOTIONS_OF_SEAT_MAX,
+    Early,
+    EarlyVotes,
+)
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.events import BallotCast, Decided, Event, MotionMade, Refused
 from folkmoot.wire import codec
@@ -36,7 +42,6 @@ from folkmoot.wire.labels import load_public_key
 
 MOTIONS_MAX = 64  # open at the same time
 MOTIONS_OF_MEMBER_MAX = 3  # of those, by one member
-EARLY_MAX = 256  # records that cannot be judged yet
 ROLLS_MAX = 16  # of the last epochs
 KEPT_MAX = 256  # motions that are over, so that no record opens them again
 # A flood is refused with a reason, which is said once a while and not once a record.
@@ -115,8 +120,8 @@ class Motions:
         self._tell = tell
         self.open: dict[bytes, OpenMotion] = {}
         self._over: dict[bytes, None] = {}
-        # Whether it is a motion, and the record; until when it may wait.
-        self._early: dict[tuple[bool, bytes], int] = {}
+        self._early_motions = EarlyVotes(MOTIONS_OF_SEAT_MAX)
+        self._early_ballots = EarlyVotes(BALLOTS_OF_SEAT_MAX)
         self._rolls: dict[bytes, _Roll] = {}
         self._said: dict[tuple[bytes, str], int] = {}  # reasons, of whose, and when
         self._closed = False  # a motion, since what waits was last looked at
@@ -138,13 +143,10 @@ class Motions:
         self._retry(state, wall_s)
 
     def _retry(self, state: EpochState, wall_s: int) -> None:
-        early, self._early = self._early, {}
-        for is_motion, body in early:
-            if is_motion:
-                self.receive_motion(body, state, wall_s)
-        for is_motion, body in early:
-            if not is_motion:
-                self.receive_ballot(body, state, wall_s)
+        for one in self._early_motions.take_all():
+            self.receive_motion(one.body, state, wall_s, one)
+        for one in self._early_ballots.take_all():
+            self.receive_ballot(one.body, state, wall_s, one)
 
     def carried_out(self, carried: Carried) -> None:
         """A commit with this motion's certificate settled."""
@@ -187,12 +189,22 @@ class Motions:
 
     # -- hearing
 
-    def _wait(self, is_motion: bool, body: bytes, until: int) -> None:
-        if len(self._early) < EARLY_MAX:
-            self._early[is_motion, body] = until
+    def _signer(
+        self, one: SignedMotion | Ballot, seat: bytes, state: EpochState, early: Early | None
+    ) -> tuple[bytes | None, bool]:
+        """The key that this seat signs with, None when there is no such seat; and whether it may
+        have signed this, which waited as `early`."""
+        entry = state.entry_of(seat)
+        key = None if entry is None else load_public_key(entry.signature_key)
+        if entry is None or key is None:
+            return None, True
+        looked_at = early is not None and early.key == entry.signature_key
+        return entry.signature_key, looked_at or one.verified(key, self._group_id)
 
-    def receive_motion(self, body: bytes, state: EpochState, wall_s: int) -> None:
-        """A MOTION record."""
+    def receive_motion(
+        self, body: bytes, state: EpochState, wall_s: int, early: Early | None = None
+    ) -> None:
+        """A MOTION record, which waited as `early`."""
         try:
             signed = codec.decode(SignedMotion.read, body)
         except DecodeError:
@@ -201,21 +213,23 @@ class Motions:
         name = motion.hash(self._group_id)
         if name in self.open or name in self._over or wall_s > motion.ends:
             return
-        entry = state.entry_of(motion.mover)
-        key = None if entry is None else load_public_key(entry.signature_key)
-        if key is not None and not signed.verified(key, self._group_id):
+        key, genuine = self._signer(signed, motion.mover, state, early)
+        if not genuine:
             return
+        # One that opens in years must not wait for them.
+        until = min(motion.ends, wall_s + MOTION_S_MAX) if early is None else early.until
+        waits = Early(body, name, motion.mover, key, until)
         known = self._rolls.get(motion.roll_hash)
         if key is None or known is None or motion.charter_hash != state.terms.charter.hash:
-            self._wait(True, body, motion.ends)
+            self._early_motions.add(waits)
             return
         why = self._why_not(motion, known, state, wall_s)
         too_many = self._too_many(motion.mover)
         if why is None and too_many is None:
             self._take(OpenMotion(signed, name, known.roll), state, wall_s)
             return
-        if why is None and self._waiting_of(motion.mover) < MOTIONS_OF_MEMBER_MAX:
-            self._wait(True, body, motion.ends)
+        if why is None and self._early_motions.count_of(motion.mover) < MOTIONS_OF_MEMBER_MAX:
+            self._early_motions.add(waits)
         else:
             self._note_over(name)
         self._refuse("motion", why or too_many or "", motion.mover, wall_s)
@@ -229,19 +243,13 @@ class Motions:
             return f"There are {MOTIONS_MAX} motions open already."
         return None
 
-    def _waiting_of(self, mover: bytes) -> int:
-        waiting = [body for is_motion, body in self._early if is_motion]
-        return sum(codec.decode(SignedMotion.read, one).motion.mover == mover for one in waiting)
-
     def _take(self, one: OpenMotion, state: EpochState, wall_s: int) -> None:
         self.open[one.name] = one
         stands = one.stands(state)
         assert stands is not None  # `_why_not` looked
         self._tell(MotionMade(one.name, one.motion, stands.needed))
-        for is_motion, body in list(self._early):
-            if not is_motion and codec.decode(Ballot.read, body).motion == one.name:
-                del self._early[is_motion, body]
-                self.receive_ballot(body, state, wall_s)
+        for early in self._early_ballots.take_about(one.name):
+            self.receive_ballot(early.body, state, wall_s, early)
 
     def _why_not(self, motion: Motion, known: _Roll, state: EpochState, wall_s: int) -> str | None:
         """Why this motion is not taken up, in a sentence."""
@@ -254,20 +262,26 @@ class Motions:
             return "A motion names other electors than there were at its opening."
         return why_impossible(motion, known.roll, state)
 
-    def receive_ballot(self, body: bytes, state: EpochState, wall_s: int) -> None:
-        """A BALLOT record. The first answer of an elector counts and stays."""
+    def receive_ballot(
+        self, body: bytes, state: EpochState, wall_s: int, early: Early | None = None
+    ) -> None:
+        """A BALLOT record, which waited as `early`. The first answer of an elector counts and
+        stays."""
         try:
             ballot = codec.decode(Ballot.read, body)
         except DecodeError:
             return
+        if ballot.motion in self._over:
+            return
+        key, genuine = self._signer(ballot, ballot.seat, state, early)
+        if not genuine:
+            return
         one = self.open.get(ballot.motion)
         if one is None:
-            if ballot.motion not in self._over:
-                self._wait(False, body, wall_s + MOTION_S_MAX)
+            until = wall_s + MOTION_S_MAX if early is None else early.until
+            self._early_ballots.add(Early(body, ballot.motion, ballot.seat, key, until))
             return
-        entry = state.entry_of(ballot.seat)
-        key = None if entry is None else load_public_key(entry.signature_key)
-        if key is None or not ballot.verified(key, self._group_id):
+        if key is None:
             return
         why = self._why_not_ballot(one, ballot, state, wall_s)
         if why is not None:
@@ -346,7 +360,8 @@ class Motions:
         if self._closed:
             self._closed = False
             self._retry(state, wall_s)
-        self._early = {key: until for key, until in self._early.items() if until >= wall_s}
+        self._early_motions.forget(wall_s)
+        self._early_ballots.forget(wall_s)
 
     @staticmethod
     def _is_lost(one: OpenMotion, state: EpochState) -> bool:

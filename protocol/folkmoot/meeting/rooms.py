@@ -9,7 +9,7 @@ root's room that is open, so a change of room root never leaves a moment without
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from folkmoot.governance.evidence import SEAT_BYTES
 from folkmoot.meeting.events import CloseRoom, OpenRoom
@@ -45,7 +45,7 @@ class Wanted:
 
     relay: int
     lane: Lane
-    root: bytes
+    root: bytes = field(repr=False)
     direction: Direction
     purpose: str
 

@@ -10,7 +10,7 @@ newcomers cannot step back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from folkmoot.governance.evidence import SEAT_BYTES
 from folkmoot.wire import codec
@@ -31,8 +31,8 @@ class DoorSecrets:
     """`private`: X25519 key (32 bytes) that opens knocks; `secret`: what the invite holds too
     (32)."""
 
-    private: bytes
-    secret: bytes
+    private: bytes = field(repr=False)
+    secret: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class _Challenge:
     at: float
 
 
-def _printable(sentence: str) -> str:
+def printable(sentence: str) -> str:
     """A relay's sentence is shown to people: nothing in it may steer a terminal or a page."""
     return "".join(letter if letter.isprintable() else " " for letter in sentence)
 
@@ -210,7 +210,7 @@ class LinkMachine:
             elif isinstance(message, messages.Refused):
                 self._receive_refused(message, now)
             elif isinstance(message, messages.Leaving):
-                self._events.append(RelayLeaving(_printable(message.sentence)))
+                self._events.append(RelayLeaving(printable(message.sentence)))
             else:
                 raise DecodeError("a second hello")
         except DecodeError as error:
@@ -387,7 +387,7 @@ class LinkMachine:
         elif message.code == Refusal.ALREADY_OPEN:
             room.retry_at = now + STILL_OPEN_S
         else:
-            self._drop(room, message.code, _printable(message.sentence))
+            self._drop(room, message.code, printable(message.sentence))
             return
         room.state = _State.WAITING
         self._set_grid(now)
