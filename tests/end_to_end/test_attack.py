@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from end_to_end.gathering import until
 from end_to_end.processes import PROGRAM
 
 pytestmark = pytest.mark.alone
@@ -93,3 +97,35 @@ def test_a_name_that_there_is_not_is_said(option: str) -> None:
 def test_the_plug_in_is_in_no_relay(tmp_path: Path) -> None:
     root = Path(__file__).parents[2] / "server"
     assert not any("adversary" in path.read_text() for path in root.rglob("*.py"))
+
+
+def processes_of(folder: Path) -> set[str]:
+    """Those with something of this folder on their command lines."""
+    found = set()
+    for one in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if one.name.isdigit() and str(folder).encode() in (one / "cmdline").read_bytes():
+                found.add(one.name)
+    return found
+
+
+def test_an_attack_that_is_ended_leaves_no_process_behind(tmp_path: Path) -> None:
+    words = ("attack", "--topology", "one relay", "--attack", "flood", "--seconds", "60", "--json")
+    attack = subprocess.Popen(
+        [*PROGRAM, *words],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        until(lambda: len(processes_of(tmp_path)) >= 5, what="relay and members")
+        attack.send_signal(signal.SIGTERM)
+        _, said = attack.communicate(timeout=60)
+        assert (attack.returncode, said.strip()) == (1, "Stopped.")
+        until(lambda: not processes_of(tmp_path), what="all of them ended")
+        assert not list(tmp_path.iterdir())
+    finally:
+        attack.kill()
+        for number in processes_of(tmp_path):
+            os.kill(int(number), signal.SIGKILL)

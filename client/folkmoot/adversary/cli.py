@@ -4,6 +4,7 @@ achieved."""
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 from collections.abc import Sequence
 from itertools import groupby
@@ -70,7 +71,10 @@ def attack(
             return
         rounds = plan.chosen(topology, only, compelled)
         with tempfile.TemporaryDirectory(prefix="folkmoot-attack-") as folder:
-            asyncio.run(_play(rounds, seconds, Path(folder), output))
+            try:
+                asyncio.run(_play(rounds, seconds, Path(folder), output))
+            except asyncio.CancelledError:
+                raise Failure("Stopped.") from None
 
     carry_out(output, work)
 
@@ -79,6 +83,10 @@ async def _play(rounds: Sequence[Round], seconds: int, folder: Path, output: Out
     from folkmoot.adversary import plan
     from folkmoot.adversary.report import LEGEND, cuts, sentences, table_of
 
+    playing = asyncio.current_task()
+    assert playing is not None
+    # Else the relays and members that were started would go on without us.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
     rows = []
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
