@@ -82,7 +82,7 @@ async def play(scene: Scene, kind: type[Attack], compelled: int, seconds: int = 
 
 
 def _detected(scene: Scene, began: float, ended: float) -> float | None:
-    """When the first of the honest members had a notice that names a relay."""
+    """When the first of the honest members had a notice about a relay."""
     first = []
     for name in scene.honest:
         notices = [one for kind in NOTICES for one in scene.members[name].after(began, kind)]

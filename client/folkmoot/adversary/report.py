@@ -49,7 +49,8 @@ def table_of(topology: str, rows: Iterable[Row]) -> Table:
 LEGEND = (
     "of: operators that obey. *: with an informant. others: members besides the target who are "
     "silenced. named: the probability that the operator names the target's link. located: its "
-    "address is known to who knows the meeting. noticed: the first notice about a relay, or that it is down."
+    "address is known to who knows the meeting. noticed: the first notice about a relay, or that "
+    "it is down."
 )
 
 
