@@ -32,7 +32,7 @@ ERASED_AFTER_S = PARENT_KEPT_S + 2.0  # a machine wakes every 125 ms at least; l
 SAVED_WITHIN_S = 1.0
 CLOCKS_WRONG_S = 20.0  # by more no clock of a story is wrong
 CALM_AFTER_S = 8.0  # presence is judged by the last 3 s, rounds by the last 6
-STALE_BEACONS_S = AWAY_AFTER_S + 7.0  # what a relay may hold a beacon back, in these stories
+HELD_BACK_S = 7.0  # what a relay may hold a beacon back, in these stories
 
 
 class Violation(AssertionError):
@@ -215,7 +215,8 @@ class Invariants:
         self._check_erased(member, inside, states)
         for other in inside.presence.members.values():
             since = self.facts.silent_since.get(other.seat)
-            if since is not None and now - since > STALE_BEACONS_S and other.here(now):
+            stale_s = AWAY_AFTER_S * other.patience + HELD_BACK_S
+            if since is not None and now - since > stale_s and other.here(now):
                 raise Violation("away is shown", f"{member.name} sees one who is away for long")
 
     def _check_erased(self, member: Member, inside: Inside, states: list[EpochState]) -> None:

@@ -15,7 +15,7 @@ from folkmoot.governance import MeetingExtension
 from folkmoot.governance.extension import LanePlan, Pace
 from folkmoot.meeting import founding
 from folkmoot.mls import crypto
-from folkmoot.wire import labels
+from folkmoot.wire import codec, labels
 from folkmoot.wire.lanes import LANE_RULES, LaneSlot
 
 REMEMBERED_MAX = 50_000
@@ -71,8 +71,9 @@ def remember(patches: Patches) -> None:
     """All members live in one process: what one of them verified, opened or derived from the same
     bytes another need not compute again. Nothing but pure functions is remembered."""
     verified, opened, derived = Memory(), Memory(CELLS_REMEMBERED_MAX), Memory()
+    decoded = Memory(CELLS_REMEMBERED_MAX)
     verify, verify_mls = labels.verify, crypto._Ed25519Public.verify
-    open_cell, derive = council.open, labels.derive
+    open_cell, derive, decode = council.open, labels.derive, codec.decode
 
     def verify_once(
         key: Ed25519PublicKey, label: labels.Sign, content: bytes, signature: bytes
@@ -103,6 +104,14 @@ def remember(patches: Patches) -> None:
             known = derived.keep(about, derive(secret, label, context, length))
         return bytes(known)
 
+    def decode_once(read: Callable[[codec.Reader], Any], data: bytes) -> Any:
+        if "<" in read.__qualname__:  # a function made for this one time
+            return decode(read, data)
+        about = read, bytes(data)
+        known = decoded.get(about)
+        return decoded.keep(about, decode(read, data)) if known is None else known
+
+    patches.everywhere(decode, decode_once)
     patches.everywhere(verify, verify_once)
     patches.everywhere(derive, derive_once)
     patches.set(crypto._Ed25519Public, "verify", verify_mls_once)

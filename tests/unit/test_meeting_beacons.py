@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from folkmoot.meeting.beacons import ECHO_S, BeaconMaker
+from folkmoot.agreement.presence import PRESENT_S
+from folkmoot.meeting.beacons import ECHO_S, BeaconMaker, beacon_period, patience
+from folkmoot.meeting.presence import AWAY_AFTER_S, HEARD_S
 from folkmoot.meeting.records import Beacon, Showing
 from folkmoot.wire import codec
 from folkmoot.wire.labels import Sign
@@ -32,8 +34,16 @@ def make(maker: BeaconMaker, people: People, now: float) -> Beacon:
     return codec.decode(Beacon.read, signed.content)
 
 
+@pytest.mark.parametrize("members", [1, 2, 12, 13, 50, 51, 60, 100, 1000])
+def test_whoever_says_something_at_its_pace_is_neither_absent_nor_away(members: int) -> None:
+    a_beacon, a_lost_one = 1.5 * beacon_period(members), 2.5 * beacon_period(members)
+    assert patience(members) * PRESENT_S >= a_beacon
+    assert patience(members) * HEARD_S >= a_beacon
+    assert patience(members) * AWAY_AFTER_S >= a_lost_one
+
+
 @pytest.mark.parametrize(
-    ("members", "period"), [(1, 1), (12, 1), (13, 2), (50, 2), (51, 10), (1000, 10), (5000, 10)]
+    ("members", "period"), [(1, 1), (12, 1), (13, 2), (50, 2), (51, 2.04), (100, 4), (1000, 40)]
 )
 def test_beacons_are_rarer_where_many_are(members: int, period: float) -> None:
     maker = BeaconMaker(People("ada").context("ada", NOW), 0, NOW)
@@ -49,7 +59,7 @@ def test_a_change_is_said_soon_and_never_later() -> None:
     maker.soon(NOW + 1)
     assert maker.due(100, NOW + 1)
     maker.soon(NOW + 99)
-    assert maker.next_timer() == NOW + 11
+    assert maker.next_timer() == NOW + 1 + beacon_period(100)
 
 
 def test_a_beacon_says_who_we_are_and_where() -> None:

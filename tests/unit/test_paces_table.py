@@ -41,8 +41,8 @@ def test_each_value_is_the_codes(row: tuple[str, str, str, str]) -> None:
             *(float(pace.members_max) for pace in council.paces[:-1]),
         ]
     elif path.endswith(".BEACON_EVERY_S"):
-        (first, one), (second, two), (_, three) = found
-        assert numbers(value) == [one, first, two, second, three]
+        (first, one), (second, two) = found
+        assert numbers(value) == [one, first, two, second]
     else:
         assert isinstance(found, int | float)
         assert numbers(value) == [float(found)]

@@ -110,15 +110,16 @@ class Agreement:
         parent: bytes,
         now: float,
         heard: Mapping[bytes, float] = _NOBODY_HEARD,
+        patience: float = 1.0,
     ) -> None:
         """`own`: our seat, which is no elector's when we are a guest; `parent`: the epoch
         authenticator that everybody builds on, 32 bytes; `heard`: that of the last machine, so that
-        those who are away are not waited for again."""
+        those who are away are not waited for again; `patience`: see `Presence`."""
         if len(parent) != AUTHENTICATOR_BYTES:
             raise UsageError("an epoch authenticator has 32 bytes")
         self.parent = parent
         self._own = own
-        self._presence = Presence(own, electors, last_committer, heard, now)
+        self._presence = Presence(own, electors, last_committer, heard, now, patience)
         self._tally = Tally()
         self._candidates = Candidates(self._presence, self._tally)
         self._votes = Votes(own, self._presence, self._tally, self._candidates)

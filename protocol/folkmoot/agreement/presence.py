@@ -1,6 +1,7 @@
 """Who is there, and whose turn it is (architecture §6, "Who commits").
 
-An elector is present when it was heard within 3 s. At the beginning, and after our own links were
+An elector is present when it was heard within 3 s, or longer where there are so many members that
+each says something more rarely. At the beginning, and after our own links were
 down, everybody has the benefit of the doubt for as long: who has just opened its ears must not
 conclude that it is alone.
 """
@@ -22,9 +23,10 @@ class Presence:
         last_committer: bytes | None,
         heard: Mapping[bytes, float],
         now: float,
+        patience: float = 1.0,
     ) -> None:
         """`heard`: when each was heard in the parent's parent; who is missing there counts as heard
-        `now`."""
+        `now`. `patience`: by how much longer one may be silent, where beacons are rarer."""
         seats = sorted(set(electors))
         after = last_committer or b""
         # Seats in order of their ids, beginning after the last committer, wherever it would stand.
@@ -33,6 +35,7 @@ class Presence:
         self.electors = frozenset(seats)
         self.left: set[bytes] = set()
         self._own = own
+        self._present_s = PRESENT_S * patience
         self._heard = {seat: heard.get(seat, now) for seat in seats}
 
     @property
@@ -47,7 +50,7 @@ class Presence:
         if before is None or before >= now:
             return False
         self._heard[seat] = now
-        return now - before >= PRESENT_S
+        return now - before >= self._present_s
 
     def hear_all(self, now: float) -> None:
         """We could hear nobody until now: everybody has the benefit of the doubt."""
@@ -64,15 +67,15 @@ class Presence:
         return frozenset(
             seat
             for seat, at in self._heard.items()
-            if seat not in self.left and (seat == self._own or now - at < PRESENT_S)
+            if seat not in self.left and (seat == self._own or now - at < self._present_s)
         )
 
     def next_absence(self, now: float) -> float | None:
         """When the next of those present will count as absent if it stays silent."""
         due = [
-            at + PRESENT_S
+            at + self._present_s
             for seat, at in self._heard.items()
-            if seat != self._own and seat not in self.left and now - at < PRESENT_S
+            if seat != self._own and seat not in self.left and now - at < self._present_s
         ]
         return min(due, default=None)
 

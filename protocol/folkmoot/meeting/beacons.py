@@ -10,14 +10,21 @@ from folkmoot.meeting.records import RECEIPTS_MAX, Beacon, Receipt, Showing, Sig
 from folkmoot.wire.labels import Sign
 
 # A second in small meetings; in larger ones what a member receives must not grow with their number.
-BEACON_EVERY_S = ((12, 1.0), (50, 2.0), (1000, 10.0))
+BEACON_EVERY_S = ((12, 1.0), (50, 2.0))
+BEACONS_PER_S = 25.0  # of all members together, above the last of these
 
 
 def beacon_period(members: int) -> float:
     """Seconds from one beacon of a member to its next, in a meeting of so many."""
-    return next(
-        (period for most, period in BEACON_EVERY_S if members <= most), BEACON_EVERY_S[-1][1]
-    )
+    few = next((period for most, period in BEACON_EVERY_S if members <= most), None)
+    return members / BEACONS_PER_S if few is None else few
+
+
+def patience(members: int) -> float:
+    """By how much longer than in a small meeting one may be silent before it counts as absent or
+    away. (The design had a beacon each 10 s above 50 members, and 3 s for all meetings: everybody
+    was absent most of the time.)"""
+    return max(1.0, beacon_period(members) / BEACON_EVERY_S[-1][1])
 
 
 # Without a council cell of ours that came back for so long a line hangs. Less than the 3 s in which

@@ -16,6 +16,7 @@ from folkmoot.agreement import Agreement, CommitNow, Naming, SendNaming, Settled
 from folkmoot.governance.charter import Charter
 from folkmoot.governance.judge import Verdict, judge
 from folkmoot.governance.refusals import Refusal
+from folkmoot.meeting.beacons import patience
 from folkmoot.meeting.branches import CHAIN_MAX, descends, first_step, longest_branch
 from folkmoot.meeting.committing import make_commit
 from folkmoot.meeting.epoch_state import EpochState, change_of
@@ -84,6 +85,7 @@ class Epochs:
             last_committer=self.current.secrets.committer,
             parent=self.current.authenticator,
             now=now,
+            patience=patience(len(self.current.roster)),
         )
 
     def _restart_agreement(self, now: float, unheard: Mapping[bytes, float]) -> None:
@@ -182,10 +184,9 @@ class Epochs:
 
     def receive_handshake(self, handshake: Handshake, now: float) -> None:
         """A commit, from whomever; it is staged and judged at once if its parent is known."""
-        if handshake.parent == self.current.authenticator or (
-            (parent := self._candidates.get(handshake.parent)) is not None
-            and parent.state is not None
-        ):
+        parent = self._candidates.get(handshake.parent)
+        known = parent is not None and parent.state is not None
+        if known or handshake.parent == self.current.authenticator:
             self._stage(handshake, now)
         else:
             self._orphans.keep(handshake)
@@ -193,8 +194,7 @@ class Epochs:
         self._advance(now)
 
     def ask(self, request: Request, now: float) -> str | None:
-        """Somebody asks for a leaf: it waits for the next commit, or the reason why not is
-        given."""
+        """Somebody asks for a leaf: it waits for the next commit, or is told why not."""
         why = self.pending.ask(request, self.current, wall_s=self._wall_s(now), now=now)
         if why is None:
             self.wanted(now)

@@ -51,6 +51,7 @@ from folkmoot.meeting.records import MISSED_MAX, Beacon, Receipt
 WINDOW_S = 1.0  # what a receipt is about
 MISSED_BELOW = 0.5  # of the cells that a member sends
 WELL_FROM = 0.8  # of those of the others, so that we do not take our own line for the relay
+SURE_FROM = 0.7  # a second of which so much came here was missed by no three whom loss hit alone
 CELLS_MIN = 16  # expected in WINDOW_S: a slower pace says nothing, as chance takes too much of it
 LIARS = 2  # that may lie together with the member that is missed
 MISSING_LINES = 2  # that must miss somebody before anybody is told
@@ -331,13 +332,16 @@ class Noticing:
 
     def _has(self, relay: bytes, seat: bytes, made: float, now: float) -> bool:
         """Whether nobody who was as well off as we could have missed this member in the second
-        before `made`: it came through from a second before that to half a second after, in each
-        half second of that time."""
+        before `made`: it came through from a second before that to half a second after, and in no
+        second and no half second of that time so badly that a few cells fewer are half of them."""
         start, end = made - WINDOW_S - 1.0, made + 0.5
         if now < end or start < self._since:
             return False
-        count = self._arrivals.count
+        count, expected = self._arrivals.count, self._per_s * WINDOW_S
         if count(relay, seat, start, end) < WELL_FROM * self._per_s * (end - start):
+            return False
+        seconds = (start + 0.25 * step for step in range(7))
+        if any(count(relay, seat, at, at + WINDOW_S) < SURE_FROM * expected for at in seconds):
             return False
         halves = (start + 0.25 * step for step in range(9))
         return all(count(relay, seat, at, at + 0.5) >= 0.25 * self._per_s for at in halves)

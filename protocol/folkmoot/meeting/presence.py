@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from folkmoot.meeting.beacons import patience
 from folkmoot.meeting.epoch_state import EpochState
 from folkmoot.meeting.names import clean_name, tags
 from folkmoot.meeting.records import Beacon, Showing, Signed
@@ -37,6 +38,7 @@ class Member:
     beacon_at_ms: int = 0  # the latest of all
     newest_epoch: int = -1
     newest_epoch_at_ms: int = 0  # the latest of those that name that epoch
+    patience: float = 1.0  # how rare its beacons are, as there are so many members
     beacon: Beacon | None = None
 
     def is_news(self, beacon: Beacon) -> bool:
@@ -58,7 +60,7 @@ class Member:
         self.name, self.showing = clean_name(beacon.name), beacon.showing
 
     def here(self, now: float) -> bool:
-        return self.heard_at is not None and now - self.heard_at < AWAY_AFTER_S
+        return self.heard_at is not None and now - self.heard_at < AWAY_AFTER_S * self.patience
 
     def shown(self, now: float) -> tuple[bytes, str, Showing, bool]:
         """What others are shown of it: seat, name, media, and whether it is here."""
@@ -66,7 +68,7 @@ class Member:
 
     def recent(self, now: float) -> bool:
         """Whether it counts as present."""
-        return self.heard_at is not None and now - self.heard_at < HEARD_S
+        return self.heard_at is not None and now - self.heard_at < HEARD_S * self.patience
 
     def here_in(self, epochs: Container[bytes], now: float) -> bool:
         """Whether it is here, and in one of these epochs (authenticators)."""
@@ -105,6 +107,9 @@ class Presence:
                 self.members[entry.seat] = known
             elif key is not None:
                 self.members[entry.seat] = Member(entry.seat, key)
+        rare = patience(len(state.roster))
+        for one in (*self.base.values(), *self.members.values()):
+            one.patience = rare
         self._electors = state.roll.seats
         if not self.base:
             self.rest()

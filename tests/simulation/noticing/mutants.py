@@ -29,6 +29,10 @@ def _heeds_no_time_of_lacking(patches: Patches) -> None:
     patches.set(Noticing, "_lacks", lambda *_: True)
 
 
+def _sure_of_half(patches: Patches) -> None:
+    patches.set(noticing, "SURE_FROM", 0.5)
+
+
 def _never_sure(patches: Patches) -> None:
     patches.set(noticing, "LIARS", 60)
 
@@ -66,6 +70,7 @@ MUTANTS = (
     Mutant("believes a pair", _believes_a_pair, lambda: scenes.lied(1, scenes.pair_hears, 6, 20)),
     Mutant("no time of having", _heeds_no_time_of_having, _bad_luck),
     Mutant("no time of lacking", _heeds_no_time_of_lacking, _bad_luck),
+    Mutant("sure of half", _sure_of_half, lambda: scenes.honest(500_121, 50, 15)),
     Mutant("never sure", _never_sure, _unnoticed),
     Mutant("forgets at once", _forgets_the_first, _unnoticed),
 )
