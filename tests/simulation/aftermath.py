@@ -14,13 +14,15 @@ from folkmoot.meeting.steps import Candidate
 from folkmoot.meeting.ways import SEARCH_S
 from simulation.invariants import Facts, Invariants, Said, Violation
 from simulation.meeting_world import Member, World, agreed
+from simulation.patches import council_pace
 from simulation.watch import EpochWatch
 
 HEALED_WITHIN_S = 60.0
 QUIET_FOR_S = 11.0
 DELIVERED_WITHIN_S = 20.0
 OUTBOX_BYTES_QUIET = 2048
-COUNCIL_PER_S = 8  # cells of each member, up to twelve members
+# What the first few heard alone while a crowd came is asked of them for a minute, by all others.
+CROWD, OUTBOX_BYTES_CROWD = 13, 160 << 10
 
 
 @dataclass
@@ -257,7 +259,7 @@ class Aftermath:
                 raise Violation("quiet", f"{one.name} went on to epoch {one.meeting.epoch}")
             book = one.meeting._context.relays
             cells = (one.sent - sent) / len(book.in_use) / QUIET_FOR_S
-            pace = COUNCIL_PER_S + self.voice_per_s
+            pace = council_pace(len(inside.epochs.current.roster)) + self.voice_per_s
             # Who misses somebody asks for them at every door now and then, once a second.
             heard = inside.presence.heard_count(world.now)
             away = heard < len(inside.epochs.current.roster)
@@ -266,7 +268,9 @@ class Aftermath:
             knocks *= len(book.doors) / len(book.in_use)
             if not pace - 0.5 <= cells <= pace + 0.5 + knocks:
                 raise Violation("quiet", f"{one.name} sends {cells:.1f} cells a second")
-            if inside.council.waiting > OUTBOX_BYTES_QUIET or inside.laggards._cells:
+            crowd = len(inside.epochs.current.roster) >= CROWD
+            most = OUTBOX_BYTES_CROWD if crowd else OUTBOX_BYTES_QUIET
+            if inside.council.waiting > most or inside.laggards._cells:
                 raise Violation("quiet", f"{one.name} has {inside.council.waiting} B waiting")
             if inside.entrance.lane.waiting and not away:
                 raise Violation("quiet", f"{one.name} speaks at the door")

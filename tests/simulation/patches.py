@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from folkmoot.cells import council
 from folkmoot.governance import MeetingExtension
-from folkmoot.governance.extension import LanePlan, Pace
+from folkmoot.governance.extension import DEFAULT_LANES, LanePlan, Pace
 from folkmoot.meeting import founding
 from folkmoot.mls import crypto
 from folkmoot.wire import codec, labels
@@ -20,6 +20,14 @@ from folkmoot.wire.lanes import LANE_RULES, LaneSlot
 
 REMEMBERED_MAX = 50_000
 CELLS_REMEMBERED_MAX = 4_000
+
+
+COUNCIL_LANE = next(lane for lane in DEFAULT_LANES if lane.slot is LaneSlot.COUNCIL)
+
+
+def council_pace(members: int) -> int:
+    """Council cells a second of each of so many members."""
+    return next(one.cells_per_s for one in COUNCIL_LANE.paces if members <= one.members_max)
 
 
 class Patches:
@@ -122,12 +130,7 @@ def thin_media(patches: Patches, voice_per_s: int = 2, picture_per_s: int = 4) -
     """Meetings are founded with few cells of voice and picture a second. The council keeps its
     pace: it is what decides."""
     lanes = (
-        LanePlan(
-            LaneSlot.COUNCIL,
-            0,
-            LANE_RULES[LaneSlot.COUNCIL].cell_bytes,
-            (Pace(12, 8), Pace(50, 4), Pace(0xFFFF, 2)),
-        ),
+        COUNCIL_LANE,
         LanePlan(
             LaneSlot.VOICE, 0, LANE_RULES[LaneSlot.VOICE].cell_bytes, (Pace(0xFFFF, voice_per_s),)
         ),

@@ -16,12 +16,14 @@ from simulation.aftermath import Aftermath
 from simulation.electing import Electing
 from simulation.insider import Insider
 from simulation.invariants import Facts, Invariants, Said, Violation
-from simulation.meeting_world import Member, World
+from simulation.meeting_world import Member, World, agreed
 from simulation.patches import Patches, remember, thin_media
 from simulation.relay_conduct import HOSTILE, Conduct
+from simulation.setting import Setting
 from simulation.watch import EpochWatch
 
 VOICE_PER_S = 2  # cells: two frames each
+GATHERED_WITHIN_S = 40.0  # measured: protocol/README.md, "Paces and time-outs"
 UNDER_WAY_S = 5.0  # more than any line and any relay that holds back takes
 OPUS_20_MS = b"\x78"  # how a frame of 20 ms begins (RFC 6716 §3.1); others are left out
 WEIGHTS = {
@@ -29,70 +31,7 @@ WEIGHTS = {
     "stranger": 0.4, "mend": 4.0,
 }  # fmt: skip
 WITH_VOTES = {"move": 12.0}
-VOTES_FROM = 200  # the seeds before have no ballots
-# Nor these a reserve. (Those between are known to notice mutants without one.)
-NO_RESERVE = {*range(240), *range(300, 400)}
 WITH_INSIDER = {**WEIGHTS, "leave": 0.4, "crash": 0.8, "cut": 0.8, "hang": 0.5, "evil": 9.0}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a seed draws before anything happens."""
-
-    relays: int
-    delay_s: float
-    tick_s: float
-    members_max: int
-    steps: int
-    conducts: tuple[str, ...]
-    open_door: bool
-    insider: bool
-    wrong_clocks: bool
-    votes: bool = False  # a circle, which removes people
-    reserve: int = 0
-
-    @classmethod
-    def of(cls, seed: int) -> Setting:
-        """What this seed draws."""
-        setting = cls.draw(random.Random(f"story {seed}"))
-        chance = random.Random(f"votes {seed}")
-        if seed < VOTES_FROM or chance.random() > 0.75:
-            more = random.Random(f"reserve {seed}")
-            if seed not in NO_RESERVE and not setting.insider and more.random() < 0.6:
-                return replace(setting, reserve=more.choice((1, 2)))
-            return setting
-        return replace(
-            setting,
-            votes=True,
-            open_door=False,
-            members_max=chance.choice((5, 6, 6, 7, 8)),
-            relays=1,
-            conducts=(chance.choice(("honest", "parting", "withholding", *setting.conducts)),),
-        )
-
-    @classmethod
-    def draw(cls, chance: random.Random) -> Setting:
-        insider = chance.random() < 0.25
-        relays = chance.choice((1, 1, 1, 2) if insider else (1, 1, 1, 1, 2, 2, 3))
-        hostile = chance.random() < 0.6
-        names = [one.name for one in HOSTILE]
-        conducts = tuple(
-            chance.choice(names) if hostile and chance.random() < 0.7 else "honest"
-            for _ in range(relays)
-        )
-        return cls(
-            relays=relays,
-            delay_s=chance.choice((0.01, 0.05, 0.2, 0.3)),
-            # The real 10 ms cost three times the work, and change little but that.
-            tick_s=chance.choice((0.01, 0.06, 0.06, 0.1, 0.1, 0.1)),
-            # An insider needs four at all times, as fewer than a third may lie.
-            members_max=6 if insider else chance.choice((3, 4, 5, 6)) if relays < 3 else 4,
-            steps=chance.choice((7, 9, 12)) if relays < 3 else 7,
-            conducts=conducts,
-            open_door=chance.random() < 0.25,
-            insider=insider,
-            wrong_clocks=chance.random() < 0.3,
-        )
 
 
 @dataclass
@@ -144,7 +83,7 @@ class Story:
         self.hung: list[Member] = []
         self.dead: list[Member] = []
         self.down: list[int] = []
-        self.insider: Insider | None = None
+        self.insiders: list[Insider] = []
         self.frames = 0
         self.aftermath = Aftermath(
             self.world, watch, self.facts, self.invariants, self.say, VOICE_PER_S
@@ -154,7 +93,6 @@ class Story:
     # -- the people
 
     def _told(self, member: Member, event: events.Event) -> None:
-        self.facts.people.update(one.meeting.seat for one in self.world.members)
         if isinstance(event, events.Knocked) and event.name.startswith("Stranger"):
             # Its invite went astray: whoever is asked says no.
             self.world.at(self.world.now, lambda: self._say_no(member, event.knock))
@@ -191,17 +129,31 @@ class Story:
         self.facts.people.add(founder.meeting.seat)
         self._hear_voice(founder)
         self.world.run(1)
+        self._gather()
         for relay, name in zip(self.world.sim_relays, self.setting.conducts, strict=False):
             kind = next((one for one in HOSTILE if one.name == name), None)
             if kind is not None:
                 much = self.chance.choice((0.05, 0.15, 0.3))
                 relay.take_up(kind(self.world.chance(f"conduct {relay.number}"), much))
+        if self.setting.crowd:
+            return
         # Most stories are about a meeting, so there is one to begin with.
         some = 4 if self.setting.insider or self.setting.votes else self.chance.choice((1, 2, 3))
         for number in range(some):
             self.join(f"First{number}")
             self.world.run(self.chance.uniform(0.1, 2.0))
         self.world.run(self.chance.uniform(2.0, 5.0))
+
+    def _gather(self) -> None:
+        """A crowd comes at once, by one invite, while the relays still do as they should."""
+        began = self.world.now
+        for number in range(1, self.setting.crowd):
+            self.join(f"C{number}")
+        while not agreed(self.world.members):
+            if self.world.now - began > GATHERED_WITHIN_S:
+                raise Violation("gathering", f"not {self.setting.crowd} in one epoch")
+            self.world.run(0.25)
+            self.invariants.check()
 
     def _hear_voice(self, member: Member) -> None:
         """Its microphone is on, and it says something each second or so, which nobody else says."""
@@ -291,7 +243,8 @@ class Story:
         self.world.do(member, lambda m: m.chat(text, self.world.now))
 
     def _step_leave(self) -> bool:
-        here = [one for one in self.here() if self.insider is None or one is not self.insider.who]
+        lying = [one.who for one in self.insiders]
+        here = [one for one in self.here() if one not in lying]
         if len(here) < 3:
             return False
         self.leave(self.chance.choice(here))
@@ -363,17 +316,24 @@ class Story:
         return any_of_it
 
     def _step_evil(self) -> bool:
-        if self.insider is None or not self.insider.who.alive:
-            here = self.here()
-            if len(here) < 4:  # fewer than a third may lie
-                return False
-            self.insider = Insider(self.world, self.chance.choice(here[1:]), self.chance)
-            self.facts.insiders = {self.insider.who.meeting.seat}
+        self.insiders = [one for one in self.insiders if one.who.alive]
+        while len(self.insiders) < self.setting.insiders_max:
+            lying = [one.who for one in self.insiders]
+            honest = [one for one in self.here() if one not in lying]
+            if len(honest) + len(lying) <= 3 * (len(lying) + 1):  # fewer than a third may lie
+                break
+            self.insiders.append(Insider(self.world, self.chance.choice(honest[1:]), self.chance))
+        if not self.insiders:
+            return False
+        self.facts.insiders = {one.who.meeting.seat for one in self.insiders}
         done = False
         for _ in range(2):
-            others = [one for one in self.here() if one is not self.insider.who]
-            if self.insider.who in self.here() and len(others) >= 3:
-                done |= self.insider.attack(others, self.facts)
+            here = self.here()
+            present = [one for one in self.insiders if one.who in here]
+            others = [one for one in here if one.meeting.seat not in self.facts.insiders]
+            if present and len(others) > 2 * len(present):
+                for insider in present:
+                    done |= insider.attack(others, self.facts)
                 self.world.run(2.0)
         return done
 

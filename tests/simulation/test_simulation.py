@@ -15,7 +15,8 @@ import pytest
 from simulation.command import replay
 from simulation.mutants import MUTANTS, Mutant, catch
 from simulation.relay_conduct import HOSTILE
-from simulation.story import Setting, run_seed
+from simulation.setting import Setting
+from simulation.story import run_seed
 
 SEEDS = int(os.environ.get("FOLKMOOT_SEEDS", "300"))
 ROOT = Path(__file__).parents[2]

@@ -56,6 +56,19 @@ def test_what_another_said_is_said_no_more() -> None:
     assert left == [b"that"]
 
 
+def test_what_nobody_said_in_time_is_left_out() -> None:
+    one = spread(1)
+    one.add(b"soon", 5.0)
+    one.add(LONG, 6.0)
+    one.add(b"later", 7.0)
+    one.forget(6.5)
+    assert [entry.data for entry in unpack(one.next_plaintext(PLAINTEXT_BYTES))] == [b"later"]
+    assert one.size == 0
+    one.add(b"soon", 9.0)
+    one.forget(8.0)
+    assert one.size == len(b"soon") + 2
+
+
 def test_what_waits_is_bounded_and_each_entry_waits_once() -> None:
     one = spread(1, b"again", b"again")
     assert one.size == len(b"again") + 2

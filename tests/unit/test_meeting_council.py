@@ -8,6 +8,7 @@ from folkmoot.cells.records import entries_of
 from folkmoot.cells.reliable import encode_record
 from folkmoot.meeting.council import STATEMENTS_MAX, Council
 from folkmoot.meeting.records import ItemKind, RecordKind, item
+from folkmoot.wire import codec
 from unit.meeting_parts import WALL_S, entropy_of
 
 Heard = list[tuple[ItemKind, bytes]]
@@ -44,6 +45,31 @@ def hear(listener: Council, heard: Heard, now: float) -> list[bytes]:
 
 def test_who_has_nothing_to_say_says_nothing() -> None:
     assert council("ada").next_plaintext(0.0, WALL_S) == b""
+
+
+def test_what_fills_a_cell_leaves_however_much_is_said_besides() -> None:
+    """A commit of a large meeting, while each cell has something newer to say."""
+    ada, bob = council("ada"), council("bob")
+    repeated = encode_record(int(WALL_S), RecordKind.CONTENT, b"r" * 5000)
+    ada.log.add(repeated, WALL_S)
+    ada.receive_have(_nothing_of(repeated), 5.0, WALL_S + 5.0)
+    ada.publish(RecordKind.HANDSHAKE, b"h" * 5000, WALL_S)
+    found: list[bytes] = []
+    beacons = 0
+    for beat in range(24):
+        now = 6.0 + 0.5 * beat
+        ada.state(ItemKind.BEACON, bytes(200))
+        heard = bob.receive(ada.next_plaintext(now, WALL_S + now), now)
+        beacons += (ItemKind.BEACON, bytes(200)) in heard
+        found += hear(bob, heard, now)
+    assert found == [b"h" * 5000, b"r" * 5000]
+    assert beacons >= 12  # and the newest is still said every other time
+
+
+def _nothing_of(record: bytes) -> bytes:
+    """A have that says that its bucket is empty."""
+    bucket = int.from_bytes(record[:4], "big") // reliable.BUCKET_S
+    return codec.u32(bucket) + bytes(8) + b"\xff" * 8 + codec.u8(0)
 
 
 def test_the_newest_of_a_kind_is_said_once() -> None:

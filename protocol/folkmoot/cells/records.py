@@ -116,6 +116,7 @@ class Outbox:
         self._urgent: deque[bytes] = deque()
         self._normal: deque[bytes] = deque()
         self._size = 0
+        self.passed_over = False  # what is first in turn had no place in the last cell
 
     @property
     def size(self) -> int:
@@ -137,8 +138,11 @@ class Outbox:
     def next_plaintext(self, bytes_max: int = PLAINTEXT_BYTES) -> bytes:
         """What the next cell carries: as much as fits `bytes_max`, nothing if nothing waits."""
         plaintext = b""
+        first = self._urgent or self._normal
+        waiting = len(first)
         for queue in (self._urgent, self._normal):
             while queue and len(plaintext) + len(queue[0]) <= bytes_max:
                 plaintext += queue.popleft()
         self._size -= len(plaintext)
+        self.passed_over = 0 < waiting == len(first)
         return plaintext

@@ -9,6 +9,7 @@ all of them instead of fifty beats of each.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 
 from folkmoot.cells.records import entries_of
@@ -25,21 +26,28 @@ class Spread:
         self._entropy = entropy
         self._keys: list[bytes] = []
         self._entries: dict[bytes, tuple[int, bytes]] = {}  # place in `_keys`, and the entry
+        self._until: dict[bytes, float] = {}  # those that came first are first
         self.size = 0  # bytes that wait
 
-    def add(self, record: bytes) -> None:
-        """A record to say again; what of it has no place is left out."""
+    def add(self, record: bytes, until: float = math.inf) -> None:
+        """A record to say again, `until` then; what of it has no place is left out."""
         for entry in entries_of(record):
             key = _key(entry[_HEAD_BYTES:])
             if key not in self._entries and self.size + len(entry) <= SPREAD_BYTES_MAX:
                 self._entries[key] = len(self._keys), entry
                 self._keys.append(key)
+                self._until[key] = until
                 self.size += len(entry)
 
     def heard(self, data: bytes) -> None:
         """Somebody said an entry with this content."""
         if self._keys:
             self._take(_key(data))
+
+    def forget(self, now: float) -> None:
+        """Leaves out what should have been said before now."""
+        while self._until and self._until[first := next(iter(self._until))] < now:
+            self._take(first)
 
     def next_plaintext(self, bytes_max: int) -> bytes:
         """What of it the next cell carries: at most `bytes_max`."""
@@ -55,6 +63,7 @@ class Spread:
         """Takes an entry out; nothing if it does not wait."""
         place, entry = self._entries.pop(key, (0, b""))
         if entry:
+            del self._until[key]
             last = self._keys.pop()
             if last != key:
                 self._keys[place] = last

@@ -22,9 +22,9 @@ def beacon_period(members: int) -> float:
 
 def patience(members: int) -> float:
     """By how much longer than in a small meeting one may be silent before it counts as absent or
-    away. (The design had a beacon each 10 s above 50 members, and 3 s for all meetings: everybody
-    was absent most of the time.)"""
-    return max(1.0, beacon_period(members) / BEACON_EVERY_S[-1][1])
+    away: where cells are rare, too, a beacon waits for its place. (The design had a beacon each
+    10 s above 50 members, and 3 s for all meetings: everybody was absent most of the time.)"""
+    return 1.0 if members <= BEACON_EVERY_S[-1][0] else 0.75 * beacon_period(members)
 
 
 # Without a council cell of ours that came back for so long a line hangs. Less than the 3 s in which

@@ -19,6 +19,9 @@ from folkmoot.meeting.records import ItemKind, RecordKind, item, split_item
 from folkmoot.wire.codec import DecodeError
 
 STATEMENTS_MAX = 64  # newest statements that wait for a cell
+# Of a repeat that nobody was faster with. What was needed is asked for again; else what somebody
+# lacks now waits behind all that others had lacked.
+REPEAT_AGE_S = 6.0
 
 
 class Council:
@@ -32,6 +35,7 @@ class Council:
         self._inbox = Inbox(COUNCIL_RECORD_BYTES_MAX)
         self._entropy = entropy
         self._statements: dict[bytes, bytes] = {}
+        self._passed_over = False  # what waits had no place beside the last statements
         self._last: dict[RecordKind, bytes] = {}  # of our own
 
     # -- saying
@@ -61,12 +65,15 @@ class Council:
 
     def next_plaintext(self, now: float, wall_s: float) -> bytes:
         """What the next cell carries, at most 1,120 bytes; empty when there is nothing to say."""
+        self._spread.forget(now)
         for one in self._repeats.due(now):
             if isinstance(one, Repeat):
-                self._spread.add(item(ItemKind.LOGGED, one.record))
+                self._spread.add(item(ItemKind.LOGGED, one.record), now + REPEAT_AGE_S)
             else:
                 self._outbox.push(item(ItemKind.HAVE, one.message))
-        front = b""
+        # A fragment fills a cell, and has no place beside a statement. Where each cell has one, as
+        # in a large meeting that has to agree on a commit, that very commit would never leave.
+        front = self._next_waiting(PLAINTEXT_BYTES) if self._passed_over else b""
         for key, statement in list(self._statements.items()):
             entries = entries_of(statement)
             if len(entries) > 1:
@@ -77,8 +84,16 @@ class Council:
             else:
                 front += entries[0]
             del self._statements[key]
-        front += self._outbox.next_plaintext(PLAINTEXT_BYTES - len(front))
-        return front + self._spread.next_plaintext(PLAINTEXT_BYTES - len(front))
+        return front + self._next_waiting(PLAINTEXT_BYTES - len(front))
+
+    def _next_waiting(self, bytes_max: int) -> bytes:
+        """What a cell carries besides statements; repeats come last."""
+        own = self._outbox.next_plaintext(bytes_max)
+        repeats = self._spread.next_plaintext(bytes_max - len(own))
+        self._passed_over = self._outbox.passed_over or not (
+            own or repeats or not self._spread.size
+        )
+        return own + repeats
 
     @property
     def waiting(self) -> int:
