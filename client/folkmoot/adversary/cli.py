@@ -88,24 +88,31 @@ async def _play(rounds: Sequence[Round], seconds: int, folder: Path, output: Out
     # Else the relays and members that were started would go on without us.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
     rows = []
+    failure: Failure | None = None
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
         TimeElapsedColumn(), console=output.people, transient=True,
     )  # fmt: skip
     with bar:
         task = bar.add_task("meetings are set up", total=len(rounds))
-        async for row in plan.play_all(
-            rounds, seconds, folder, lambda words: bar.update(task, description=words)
-        ):
-            rows.append(row)
-            output.event({"event": "row", **row.as_event()})
-            bar.advance(task)
+        try:
+            async for row in plan.play_all(
+                rounds, seconds, folder, lambda words: bar.update(task, description=words)
+            ):
+                rows.append(row)
+                output.event({"event": "row", **row.as_event()})
+                bar.advance(task)
+        except Failure as met:
+            failure = met  # what was played is shown nevertheless
     if not rows:
-        raise Failure("There is nothing to play.")
-    output.event({"event": "done", "cuts": cuts(rows)})
+        raise failure or Failure("There is nothing to play.")
+    if failure is None:
+        output.event({"event": "done", "cuts": cuts(rows)})
     if not output.as_json:
         for topology, own in groupby(rows, key=lambda row: row.topology):
             output.say(table_of(topology, own))
         output.say(Text(f"{LEGEND}\n"))
-        for sentence in sentences(rows):
+        for sentence in sentences(rows) if failure is None else ():
             output.say(Text(sentence))
+    if failure is not None:
+        raise failure

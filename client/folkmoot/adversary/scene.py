@@ -59,6 +59,10 @@ def tone(path: Path) -> Path:
     return path
 
 
+class Unwell(Failure):
+    """The meeting does not run as it should while nobody attacks it."""
+
+
 class Scene:
     """One topology, running. `hosts`: the address that each member comes from."""
 
@@ -202,7 +206,7 @@ class Scene:
                 while len(self.ids) < len(self.members) or not self.well(4.0):  # noqa: ASYNC110
                     await asyncio.sleep(0.5)
         except TimeoutError:
-            raise Failure(
+            raise Unwell(
                 f"The meeting of the topology {self.topology.name} does not run well on this "
                 "machine, so an attack on it would show nothing."
             ) from None

@@ -73,7 +73,8 @@ class Council:
                 self._outbox.push(item(ItemKind.HAVE, one.message))
         # A fragment fills a cell, and has no place beside a statement. Where each cell has one, as
         # in a large meeting that has to agree on a commit, that very commit would never leave.
-        front = self._next_waiting(PLAINTEXT_BYTES) if self._passed_over else b""
+        passed_over = self._passed_over
+        front = self._next_waiting(PLAINTEXT_BYTES) if passed_over else b""
         for key, statement in list(self._statements.items()):
             entries = entries_of(statement)
             if len(entries) > 1:
@@ -84,7 +85,9 @@ class Council:
             else:
                 front += entries[0]
             del self._statements[key]
-        return front + self._next_waiting(PLAINTEXT_BYTES - len(front))
+        front += self._next_waiting(PLAINTEXT_BYTES - len(front))
+        self._passed_over &= not passed_over  # statements come first in the cell after this one
+        return front
 
     def _next_waiting(self, bytes_max: int) -> bytes:
         """What a cell carries besides statements; repeats come last."""
