@@ -21,8 +21,8 @@ HEALED_WITHIN_S = 60.0
 QUIET_FOR_S = 11.0
 DELIVERED_WITHIN_S = 20.0
 OUTBOX_BYTES_QUIET = 2048
-# What the first few heard alone while a crowd came is asked of them for a minute, by all others.
-CROWD, OUTBOX_BYTES_CROWD = 13, 160 << 10
+# Of more than so many, what the first few heard alone is asked of them for a minute by the others.
+FEW = 12
 
 
 @dataclass
@@ -268,9 +268,9 @@ class Aftermath:
             knocks *= len(book.doors) / len(book.in_use)
             if not pace - 0.5 <= cells <= pace + 0.5 + knocks:
                 raise Violation("quiet", f"{one.name} sends {cells:.1f} cells a second")
-            crowd = len(inside.epochs.current.roster) >= CROWD
-            most = OUTBOX_BYTES_CROWD if crowd else OUTBOX_BYTES_QUIET
-            if inside.council.waiting > most or inside.laggards._cells:
+            few = len(inside.epochs.current.roster) <= FEW
+            waiting = few and inside.council.waiting > OUTBOX_BYTES_QUIET
+            if waiting or inside.laggards._cells:
                 raise Violation("quiet", f"{one.name} has {inside.council.waiting} B waiting")
             if inside.entrance.lane.waiting and not away:
                 raise Violation("quiet", f"{one.name} speaks at the door")

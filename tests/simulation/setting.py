@@ -32,6 +32,7 @@ class Setting:
     reserve: int = 0
     crowd: int = 0  # people who come at once, before anything happens
     insiders_max: int = 1
+    voice_per_s: int = 2  # cells: two frames each
 
     @classmethod
     def of(cls, seed: int) -> Setting:
@@ -92,7 +93,8 @@ class Setting:
             tick_s=CROWD_TICK_S,
             crowd=CROWD,
             members_max=CROWD + 4,
-            steps=chance.choice((5, 6, 7)),
+            voice_per_s=1,
+            steps=chance.choice((4, 5, 6)),
             insider=chance.random() < 0.5,
             insiders_max=chance.choice((1, 4, 12)),
             votes=votes,

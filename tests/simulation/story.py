@@ -22,7 +22,6 @@ from simulation.relay_conduct import HOSTILE, Conduct
 from simulation.setting import Setting
 from simulation.watch import EpochWatch
 
-VOICE_PER_S = 2  # cells: two frames each
 GATHERED_WITHIN_S = 40.0  # measured: protocol/README.md, "Paces and time-outs"
 UNDER_WAY_S = 5.0  # more than any line and any relay that holds back takes
 OPUS_20_MS = b"\x78"  # how a frame of 20 ms begins (RFC 6716 §3.1); others are left out
@@ -86,7 +85,7 @@ class Story:
         self.insiders: list[Insider] = []
         self.frames = 0
         self.aftermath = Aftermath(
-            self.world, watch, self.facts, self.invariants, self.say, VOICE_PER_S
+            self.world, watch, self.facts, self.invariants, self.say, setting.voice_per_s
         )
         self.number = 0
 
@@ -169,7 +168,7 @@ class Story:
                 stamp = int(self.world.now * 1_000_000) + place * VOICE_FRAME_US
                 frame = EncodedFrame(MediaKind.VOICE, Codec.OPUS, True, stamp, (payload,))
                 self.world.do(member, lambda m, f=frame: m.voice(f, self.world.now))  # type: ignore[misc]
-            self.world.at(self.world.now + 1 / VOICE_PER_S, speak)
+            self.world.at(self.world.now + 1 / self.setting.voice_per_s, speak)
 
         speak()
 
@@ -360,7 +359,7 @@ def run_seed(
     """Plays one seed; a violation is in the outcome, not raised."""
     with Patches() as patches:
         remember(patches)
-        thin_media(patches, VOICE_PER_S)
+        thin_media(patches, Setting.of(seed).voice_per_s)
         if mutate is not None:
             mutate(patches)
         watch = EpochWatch()
