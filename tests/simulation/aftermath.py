@@ -246,9 +246,10 @@ class Aftermath:
             self._check_quiet(staying)
             return
         late = [one.verdict for one in settled_late]
-        if any(self.void.intersection(one.joined) or one.left for one in late):
+        if any(self.void.intersection(one.joined) or one.left or one.readmitted for one in late):
             # Let in by a side on which its invite was good, told so by another, and gone; or a
-            # farewell of one who went unheard, and whose record came round only now.
+            # farewell of one who went unheard, or a claim to a seat by one who has found its way
+            # since, whose record came round only now.
             self._check_quiet(staying)
             return
         for one in staying:

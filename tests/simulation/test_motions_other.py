@@ -151,6 +151,9 @@ def test_on_a_bad_network_it_takes_effect_at_everybody_or_at_nobody(seed: int) -
     enough = seed % 2 == 0
     vote(world, motion, yes=[ann, bob, cy])
     if seed == 1:
+        world.run_until(
+            lambda: bool(dee.of(events.MotionMade)), 10
+        )  # else it is told nothing of it
         world.do(cy, lambda meeting: meeting.leave(world.now))
         world.run_until(lambda: bool(cy.of(events.Left)), 20)
         world.run_until(lambda: decided(ann) == decided(dee) == [False], 20)

@@ -299,17 +299,8 @@ def test_who_said_no_is_not_seated_by_an_old_key_package(monkeypatch: pytest.Mon
     for says_no in (True, False):
         trap = Trap()
         monkeypatch.setattr(trap.mallory.inside.secession, "ready", lambda now: None)
-        records = map(decode_record, trap.mallory.inside.council.log.records())
-        requests = [
-            codec.decode(Request.read, one.body)
-            for one in records
-            if one.kind == RecordKind.REQUEST
-        ]
-        (old,) = (
-            one.key_package
-            for one in requests
-            if mls.parse_key_package(one.key_package).identity == trap.bob.meeting.seat
-        )
+        trap.world.run_until(lambda trap=trap: bool(_packages_of(trap)), 5)  # type: ignore[misc]
+        (old,) = _packages_of(trap)
         if says_no:
             answer(trap.world, trap.name, False, trap.bob)
             trap.world.run(1)
@@ -318,6 +309,19 @@ def test_who_said_no_is_not_seated_by_an_old_key_package(monkeypatch: pytest.Mon
         trap.nobody_went()  # of one who said nothing: for REPLIES_S
         if says_no:
             assert "said no" in trap.ann.of(events.Refused)[-1].why
+
+
+def _packages_of(trap: Trap) -> list[bytes]:
+    """With which Bob came in, as far as Mallory has heard of it."""
+    records = map(decode_record, trap.mallory.inside.council.log.records())
+    requests = (
+        codec.decode(Request.read, one.body) for one in records if one.kind == RecordKind.REQUEST
+    )
+    return [
+        one.key_package
+        for one in requests
+        if mls.parse_key_package(one.key_package).identity == trap.bob.meeting.seat
+    ]
 
 
 def test_the_way_of_a_caller_who_was_removed_leads_nowhere() -> None:
