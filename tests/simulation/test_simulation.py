@@ -41,6 +41,14 @@ def test_the_seeds_are_of_all_kinds() -> None:
         assert 20 < sum(getattr(setting, kind) for setting in settings) < 100
 
 
+def test_some_of_them_are_of_fifty() -> None:
+    crowds = [one for one in map(Setting.of, range(300)) if one.crowd]
+    assert [one.crowd for one in crowds] == [50] * 3
+    assert any(one.votes for one in crowds)
+    assert any(one.insider and one.insiders_max > 10 for one in crowds)
+    assert all("honest" not in one.conducts for one in crowds)  # all have a hostile relay
+
+
 def test_a_seed_replays_its_trace_to_the_byte() -> None:
     first, second = run_seed(REPLAYED), run_seed(REPLAYED)
     assert (first.trace, first.events) == (second.trace, second.events)
