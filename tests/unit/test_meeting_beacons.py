@@ -96,8 +96,16 @@ def test_an_echo_is_word_of_its_relay_while_it_is_fresh() -> None:
 def test_it_is_said_twice_as_often_while_somebody_is_missed() -> None:
     maker = BeaconMaker(People("ada").context("ada", NOW), 0, NOW)
     assert maker.due(12, NOW)
-    maker.hurry(12, NOW + 0.1)
+    maker.hurry(12, False, NOW + 0.1)
     assert maker.next_timer() == NOW + 0.5
-    maker.hurry(12, NOW + 0.7)
+    maker.hurry(12, False, NOW + 0.7)
     assert maker.due(12, NOW + 0.7)
     assert maker.next_timer() == NOW + 1.7
+
+
+@pytest.mark.parametrize("members", [12, 50, 100])
+def test_whom_others_miss_says_it_each_half_second(members: int) -> None:
+    maker = BeaconMaker(People("ada").context("ada", NOW), 0, NOW)
+    assert maker.due(members, NOW)
+    maker.hurry(members, True, NOW + 0.1)
+    assert maker.next_timer() == NOW + 0.5

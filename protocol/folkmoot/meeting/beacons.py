@@ -12,6 +12,9 @@ from folkmoot.wire.labels import Sign
 # A second in small meetings; in larger ones what a member receives must not grow with their number.
 BEACON_EVERY_S = ((12, 1.0), (50, 2.0))
 BEACONS_PER_S = 25.0  # of all members together, above the last of these
+# Of one whom others miss: only by its word that its cells come back can they name the relay, and a
+# beacon that is lost must not cost them a second.
+MISSED_BEACON_S = 0.5
 
 
 def beacon_period(members: int) -> float:
@@ -58,10 +61,13 @@ class BeaconMaker:
         """Something that the beacon says changed."""
         self._due_at = min(self._due_at, now)
 
-    def hurry(self, members: int, now: float) -> None:
-        """Others need to know whom we hear: twice as often, for as long as this is said."""
-        sooner = self._said_at + beacon_period(members) / 2
-        self._due_at = min(self._due_at, max(now, sooner))
+    def hurry(self, members: int, missed: bool, now: float) -> None:
+        """Others need to know whom we hear: twice as often, for as long as this is said. `missed`:
+        they miss us."""
+        wait = beacon_period(members) / 2
+        if missed:
+            wait = min(wait, MISSED_BEACON_S)
+        self._due_at = min(self._due_at, max(now, self._said_at + wait))
 
     def next_timer(self) -> float:
         return self._due_at

@@ -326,7 +326,8 @@ class Inside(Departing):
                 self.context.tell(RosterChanged())
         self.relay_watch.look(now)
         if self.relay_watch.contested:
-            self.beacons.hurry(len(self.epochs.current.roster), now)
+            missed = self.relay_watch.missed_ourselves
+            self.beacons.hurry(len(self.epochs.current.roster), missed, now)
         if self.beacons.due(len(self.epochs.current.roster), now):
             self._say_beacon(now)
         for _ in range(self._council_pacer.due(now)):

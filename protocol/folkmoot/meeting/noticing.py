@@ -121,6 +121,7 @@ class Noticing:
         self._missing_since: dict[tuple[bytes, bytes], float] = {}
         self._told: dict[tuple[NoticeKind, bytes, bytes], float] = {}
         self.contested = False  # somebody misses somebody: beacons are wanted sooner
+        self.own_contested = False  # it is us that somebody misses
 
     # -- what happens
 
@@ -166,7 +167,7 @@ class Noticing:
         teller.said.append(_Statement(made, dated, same, receipts))
         mine = self._own[:4]
         if any(mine in one.missed for one in beacon.receipts):
-            self.contested = True
+            self.contested = self.own_contested = True
 
     # -- what we say
 
@@ -220,7 +221,7 @@ class Noticing:
         our own room is open."""
         self._open_since = {one: self._open_since.get(one, now) for one in relays if one in there}
         notices: list[Notice] = []
-        self.contested = False
+        self.contested = self.own_contested = False
         if self._per_s * WINDOW_S < CELLS_MIN:
             return notices
         here = self._here(now)
@@ -243,6 +244,7 @@ class Noticing:
                 if not lines:
                     continue
                 self.contested = True
+                self.own_contested |= seat == self._own
                 pair = relay, seat
                 if len(lines) >= MISSING_LINES:
                     missing[pair] = self._missing_since.get(pair, now)

@@ -44,6 +44,11 @@ class RelayWatch:
         """Whether somebody misses somebody, so that beacons are wanted sooner."""
         return self._noticing.contested
 
+    @property
+    def missed_ourselves(self) -> bool:
+        """Whether it is us that somebody misses."""
+        return self._noticing.own_contested
+
     def settled(self, state: EpochState, voice_cells_per_s: int, now: float) -> None:
         """The meeting is in this epoch."""
         seats = [entry.seat for entry in state.roster]

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from folkmoot.meeting import noticing
 from folkmoot.meeting.noticing import Noticing
-from simulation.noticing import scenes
+from simulation.noticing import scenes, world
 from simulation.noticing.world import Luck, World
 from simulation.patches import Patches
+
+LATE_SEED = 14
 
 
 def _believes_any(patches: Patches) -> None:
@@ -30,6 +32,7 @@ def _heeds_no_time_of_lacking(patches: Patches) -> None:
 
 
 def _sure_of_half(patches: Patches) -> None:
+    _says_it_no_sooner(patches)  # as it was when this seed was found
     patches.set(noticing, "SURE_FROM", 0.5)
 
 
@@ -48,6 +51,15 @@ class Mutant:
     noticed: Callable[[], object]  # what is wrong: empty or false for nothing
 
 
+def _says_it_no_sooner(patches: Patches) -> None:
+    patches.set(world, "MISSED_BEACON_S", 9.0)
+
+
+def _late_at_fifty() -> object:
+    """Beacons are lost, and of fifty each has one in two seconds."""
+    return max(scenes.withheld(LATE_SEED, 50, 0.3).took_s) > scenes.LATEST_S
+
+
 def _unnoticed() -> object:
     played = [scenes.withheld(seed, 12, 0.5) for seed in range(3)]
     return [one for one in played if one.missing or max(one.took_s) > scenes.LATEST_S]
@@ -56,9 +68,9 @@ def _unnoticed() -> object:
 def _bad_luck() -> object:
     luck = Luck(agents_end=120, hangs=120)
     for seed in range(20):
-        world = World(seed, 6, 2, luck)
-        world.run(120)
-        if wrong := scenes.named(world):
+        lucky = World(seed, 6, 2, luck)
+        lucky.run(120)
+        if wrong := scenes.named(lucky):
             return wrong
     return []
 
@@ -73,6 +85,7 @@ MUTANTS = (
     Mutant("sure of half", _sure_of_half, lambda: scenes.honest(500_121, 50, 15)),
     Mutant("never sure", _never_sure, _unnoticed),
     Mutant("forgets at once", _forgets_the_first, _unnoticed),
+    Mutant("whom others miss says it no sooner", _says_it_no_sooner, _late_at_fifty),
 )
 
 

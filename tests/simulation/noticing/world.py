@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from folkmoot.meeting.beacons import beacon_period
+from folkmoot.meeting.beacons import MISSED_BEACON_S, beacon_period
 from folkmoot.meeting.noticing import Notice, Noticing
 from folkmoot.meeting.records import Beacon, Receipt, Showing
 
@@ -241,7 +241,8 @@ class World:
                 self.named.append(Named(now, one.number, notice))
         period = beacon_period(count)
         if one.noticing.contested:
-            one.beacon_at = min(one.beacon_at, max(now, one.beacon_last + period / 2))
+            wait = min(period / 2, MISSED_BEACON_S if one.noticing.own_contested else period)
+            one.beacon_at = min(one.beacon_at, max(now, one.beacon_last + wait))
         if now >= one.beacon_at:
             one.beacon_at, one.beacon_last = now + period, now
             self._say(one, now)
