@@ -36,7 +36,8 @@ def rows_of(*options: str) -> list[dict[str, Any]]:
 def test_a_ring_of_three_with_an_informant() -> None:
     """Any one compelled: nobody is silenced, and nobody located by what goes through it; but an
     entry that holds up its tunnels, with somebody who listens, is told who is who."""
-    attacks = ("close the link", "filter by keys", "collude and block", "watch the tunnels")
+    attacks = ("close the link", "filter by keys", "collude and block", "watch the tunnels",
+               "flood")  # fmt: skip
     rows = rows_of(
         *("--topology", "three relays in a ring", "--compelled", "1"),
         *(word for one in attacks for word in ("--attack", one)),

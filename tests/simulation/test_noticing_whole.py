@@ -62,6 +62,16 @@ class Deafening(Hostile):
             yield 0.0, cell
 
 
+class DeafeningVoice(Deafening):
+    """Gives one link council, and no voice."""
+
+    name = "deafening voice"
+
+    def cell(self, relay: Relaying, link: int, cell: bytes) -> Iterator[Later]:
+        if link != self.victim or len(cell) != VOICE_BYTES:
+            yield 0.0, cell
+
+
 class Moot:
     """Seven people and three relays, if not told otherwise; Bob speaks."""
 
@@ -80,17 +90,27 @@ class Moot:
         self.world.run(8)
         speak(self.world, self.bob, 12)
 
-    def link(self, member: Member) -> int:
-        """At the first relay."""
-        first = self.world.sim_relays[0]
+    def link(self, member: Member, place: int = 0) -> int:
+        """At the first relay, if not told otherwise."""
+        relay = self.world.sim_relays[place]
         ends = [one.connection for (_, purpose), one in member.links.items()
-                if one.relay is first and purpose == "main"]  # fmt: skip
+                if one.relay is relay and purpose == "main"]  # fmt: skip
         assert ends[0] is not None
         return ends[0].number
 
-    def keep_bob_from(self, *kept_from: Member) -> None:
-        links = {self.link(one) for one in kept_from}
-        self.world.sim_relays[0].take_up(KeepingVoice(self.link(self.bob), links))
+    def keep_bob_from(self, *kept_from: Member, places: int = 1) -> None:
+        for place in range(places):
+            links = {self.link(one, place) for one in kept_from}
+            keeping = KeepingVoice(self.link(self.bob, place), links)
+            self.world.sim_relays[place].take_up(keeping)
+
+    def loses_no_more(self, *listeners: Member, seconds: float) -> None:
+        """After so long: each hears Bob again, and every frame."""
+        self.world.run(seconds)
+        before = [len(heard(one, self.bob.meeting.seat)) for one in listeners]
+        self.world.run(4)
+        for one, count in zip(listeners, before, strict=True):
+            assert len(heard(one, self.bob.meeting.seat)) - count > 190
 
     def told(self, member: Member) -> set[NoticeKind]:
         """What it was told of the first relay; it must have been about Bob."""
@@ -170,6 +190,42 @@ def test_one_who_is_kept_from_all_everywhere_is_heard_on_the_reserve() -> None:
     lanes = {action.slot.name for action in moot.bob.rooms.values()
              if moot.world._place(moot.bob, action.relay) == 1}  # fmt: skip
     assert lanes == {"DOOR"}, "and the reserve is left again"
+
+
+def test_one_voice_that_all_relays_keep_from_one_member_comes_by_the_reserve() -> None:
+    """Nobody is named: there are no two who miss Bob. But Ann is here, and says so."""
+    moot = Moot(507, relays=3, reserve=1)
+    ann = moot.members[0]
+    moot.keep_bob_from(ann, places=3)
+    moot.loses_no_more(ann, seconds=4.0)
+    assert not any(one.of(events.Noticed) for one in moot.members)
+    assert agreed(moot.members)
+
+
+def test_all_voices_that_all_relays_keep_from_one_member_come_by_the_reserve() -> None:
+    moot = Moot(508, relays=3, reserve=1)
+    ann = moot.members[0]
+    for place, relay in enumerate(moot.world.sim_relays[:3]):
+        relay.take_up(DeafeningVoice(moot.link(ann, place)))
+    moot.loses_no_more(ann, seconds=6.0)
+    assert agreed(moot.members)
+
+
+def test_who_ended_is_not_taken_for_one_who_is_kept_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last word is that it gets through, and no more comes of it."""
+    found = []
+    silenced = RelayWatch.silenced
+
+    def seen(watch: RelayWatch, now: float) -> bool:
+        found.append(silenced(watch, now))
+        return found[-1]
+
+    monkeypatch.setattr(RelayWatch, "silenced", seen)
+    moot = Moot(509, NAMES[:4], relays=2, reserve=1)
+    moot.world.kill(moot.bob)
+    moot.world.run(10)
+    assert found
+    assert not any(found)
 
 
 def test_in_a_meeting_of_four_nobody_is_named() -> None:

@@ -6,7 +6,13 @@ import pytest
 
 from folkmoot.meeting.events import Noticed
 from folkmoot.meeting.noticing import TELL_EVERY_S, Notice, NoticeKind
-from folkmoot.meeting.relay_watch import LASTS_S, TOLD_BURST, TOLD_PER_S, RelayWatch
+from folkmoot.meeting.relay_watch import (
+    LASTS_S,
+    TOLD_BURST,
+    TOLD_PER_S,
+    UNHEARD_S,
+    RelayWatch,
+)
 from unit.meeting_parts import RELAYS, People
 
 NOW = 100.0
@@ -78,10 +84,34 @@ def test_the_reserve_is_wanted_for_one_who_gets_through_nowhere(
 ) -> None:
     stage = Stage(monkeypatch)
     stage.told(NOW, Notice(UNREACHED, NAMES[0], b"b" * 16), Notice(DEAFENED, NAMES[1], b"b" * 16))
-    assert not stage.watch.silenced()
+    assert not stage.watch.silenced(NOW)
     stage.told(NOW + 1, Notice(UNREACHED, NAMES[1], b"c" * 16))
-    assert not stage.watch.silenced(), "two members, one relay each"
+    assert not stage.watch.silenced(NOW + 1), "two members, one relay each"
     stage.told(NOW + 2, Notice(WITHHELD, NAMES[1], b"b" * 16))
-    assert stage.watch.silenced()
+    assert stage.watch.silenced(NOW + 2)
     stage.told(NOW + 2 + LASTS_S)
-    assert not stage.watch.silenced()
+    assert not stage.watch.silenced(NOW + 2 + LASTS_S)
+
+
+def test_one_whom_we_alone_miss_everywhere_is_looked_for_on_the_reserve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage(monkeypatch)
+    noticing = stage.watch._noticing
+    both, seat = {NAMES[0], NAMES[1]}, b"b" * 16
+
+    def look(after_s: float) -> bool:
+        stage.told(NOW + after_s)
+        return stage.watch.silenced(NOW + after_s)
+
+    noticing.missed_at = {seat: {NAMES[0]}}
+    assert not look(0)
+    assert not look(UNHEARD_S + 1), "the other relay brings it"
+    noticing.missed_at = {seat: both}
+    assert not look(10)
+    assert look(10 + UNHEARD_S)
+    noticing.missed_at = {}
+    assert not look(20)
+    noticing.deaf_at = both
+    assert not look(30)
+    assert look(30 + UNHEARD_S)

@@ -246,7 +246,7 @@ class Inside(Departing):
     def rooms_changed(self, now: float) -> None:
         """A relay opened or lost a room, or we show something else."""
         self.ways.rooms_changed(now)
-        self.ways.look(self.presence.others(), self.relay_watch.silenced(), now)
+        self.ways.look(self.presence.others(), self.relay_watch.silenced(now), now)
         self.epochs.set_online(self.carried(now), now)
         self.context.want_rooms(self.wanted_rooms())
         self.act(now)
@@ -352,7 +352,7 @@ class Inside(Departing):
         self.finds_few(now)
         self.epochs.lets_in = not self.missing.holds(now)
         others = self.presence.others()
-        reached = self.ways.look(others, self.relay_watch.silenced(), now)
+        reached = self.ways.look(others, self.relay_watch.silenced(now), now)
         self.media.spare_wanted = self.ways.spare_wanted(others, now)
         before = {one.authenticator for one in self.epochs.states()}
         self.epochs.handle_timer(now)

@@ -122,6 +122,10 @@ class Noticing:
         self._told: dict[tuple[NoticeKind, bytes, bytes], float] = {}
         self.contested = False  # somebody misses somebody: beacons are wanted sooner
         self.own_contested = False  # it is us that somebody misses
+        # Whom we miss at which relays, of those who are here and say that they get through
+        # somewhere; and where we hear nothing of anybody, though others say that they do.
+        self.missed_at: dict[bytes, set[bytes]] = {}
+        self.deaf_at: set[bytes] = set()
 
     # -- what happens
 
@@ -222,10 +226,12 @@ class Noticing:
         self._open_since = {one: self._open_since.get(one, now) for one in relays if one in there}
         notices: list[Notice] = []
         self.contested = self.own_contested = False
+        self.missed_at, self.deaf_at = {}, set()
         if self._per_s * WINDOW_S < CELLS_MIN:
             return notices
         here = self._here(now)
         missing: dict[tuple[bytes, bytes], float] = {}
+        self.deaf_at = {one for one in relays if self._hears_nothing(one, here, now)}
         for relay in relays:
             own_missed = self.missed(relay, now)
             missing_it = self._who_misses(relay, now)
@@ -241,6 +247,7 @@ class Noticing:
                 }
                 if mine:
                     lines.add(self._lines[self._own])
+                    self.missed_at.setdefault(seat, set()).add(relay)
                 if not lines:
                     continue
                 self.contested = True
@@ -252,9 +259,16 @@ class Noticing:
                         notices += self._tell(NoticeKind.WITHHELD, relay, seat, now)
                     elif now - missing[pair] >= UNREACHED_S:
                         notices += self._tell(NoticeKind.UNREACHED, relay, seat, now)
-            if self._is_deafened(relay, relays, here, now):
+            if relay in self.deaf_at and any(
+                self._all(one, here, now) >= WELL_FROM for one in relays if one != relay
+            ):
                 notices += self._tell(NoticeKind.DEAFENED, relay, self._own, now)
         self._missing_since = missing
+        self.missed_at = {
+            seat: there_not
+            for seat, there_not in self.missed_at.items()
+            if any(self._says_echo(seat, one) for one in there_not)
+        }
         return notices
 
     def _tell(self, kind: NoticeKind, relay: bytes, seat: bytes, now: float) -> list[Notice]:
@@ -367,17 +381,12 @@ class Noticing:
             if at + 0.5 <= now
         )
 
-    def _is_deafened(
-        self, relay: bytes, relays: Sequence[bytes], here: Sequence[bytes], now: float
-    ) -> bool:
-        """Whether nothing comes through a relay that is open, and carries others, while it does
-        elsewhere."""
+    def _hears_nothing(self, relay: bytes, here: Sequence[bytes], now: float) -> bool:
+        """Whether nothing comes through a relay that is open, and carries others."""
         since = self._open_since.get(relay)
         if since is None or now - max(since, self._since) < DEAF_S + 0.5:
             return False
         if not here or self._all(relay, here, now) > DEAF_BELOW:
-            return False
-        if not any(self._all(one, here, now) >= WELL_FROM for one in relays if one != relay):
             return False
         carried = sum(
             self._says_echo(seat, relay)

@@ -22,6 +22,7 @@ LOOK_CONTESTED_S = 0.25  # while somebody misses somebody
 # Marks as well: one member can make some against every relay.
 TOLD_PER_S = 1 / 10
 TOLD_BURST = 8.0
+UNHEARD_S = 1.5  # how long we must miss one who is here at all relays in use
 LASTS_S = TELL_EVERY_S + LOOK_EVERY_S  # what is not found again by then is over
 
 
@@ -38,6 +39,7 @@ class RelayWatch:
         self._marks_told = Bucket(TOLD_PER_S, TOLD_BURST, now)
         # What was found, and when last: it is found again for as long as it goes on.
         self._noticed: dict[tuple[NoticeKind, bytes, RelayAddress], float] = {}
+        self._unheard: dict[bytes, float] = {}  # whom no relay in use brings us, and since when
 
     @property
     def contested(self) -> bool:
@@ -115,6 +117,7 @@ class RelayWatch:
             if self._is_news(key, now):
                 self._context.tell(Noticed(notice.kind, relay, notice.seat))
             self._noticed[key] = now
+        self._look_for_unheard(now)
         for number, kind in self._marks.look(now):
             if self._marks_told.level(now) >= 1:
                 self._marks_told.take(1, now)
@@ -140,9 +143,20 @@ class RelayWatch:
             if now - at < LASTS_S
         ]
 
-    def silenced(self) -> bool:
+    def _look_for_unheard(self, now: float) -> None:
+        """Relays that work together can keep one voice from one member alone, or all voices: there
+        are no two then who miss somebody, and nobody is told."""
+        used, noticing = self._names(self._context.relays.in_use), self._noticing
+        unheard = {seat for seat, relays in noticing.missed_at.items() if used <= relays}
+        if used <= noticing.deaf_at:
+            unheard.add(self._context.seat)
+        self._unheard = {seat: self._unheard.get(seat, now) for seat in unheard}
+
+    def silenced(self, now: float) -> bool:
         """Whether somebody gets through at none of the relays in use: a reason for the reserve.
-        Others' word is enough for that, as it takes nothing from anybody."""
+        Others' word is enough for that, as it takes nothing from anybody, and so is our own."""
+        if any(now - since >= UNHEARD_S for since in self._unheard.values()):
+            return True
         book = self._context.relays
         used = [book[one].address for one in book.in_use]
         lost = {
