@@ -96,4 +96,4 @@ def test_what_was_played_before_a_failure_is_shown(
         asyncio.run(cli._play(ROUNDS, 6, tmp_path, Output(False)))
     shown = capsys.readouterr().out
     assert NAMES[0] in shown
-    assert shown.rstrip().endswith("it is down.")  # no sentence on what was not played
+    assert shown.rstrip().endswith("it is down.")  # nothing on what was not played

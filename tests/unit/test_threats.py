@@ -51,3 +51,13 @@ def test_the_claims_of_this_version_have_evidence() -> None:
         "C11",
     ]
     assert all("::test_" in section for section in claims)
+
+
+def test_each_power_has_a_row_with_its_evidence_or_is_not_prevented() -> None:
+    section = THREATS.split("\n## Each power, and what comes of it\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    whose = [match[1] for row in rows if (match := re.match(r"\*\*(.+?)\*\*", row[0]))]
+    assert whose == ["an operator", "an entry", "an informant", "an Internet provider", "a browser"]
+    for power, what, shown in rows:
+        assert shown.startswith("`") or what.startswith("not prevented"), power

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from folkmoot.adversary.processes import Speaking
-from folkmoot.adversary.scene import HOST, INFORMANT, TARGET, Scene
+from folkmoot.adversary.scene import HOST, INFORMANT, OTHERS, TARGET, Scene
 
 SETTLE_S = 1.3  # what was under way, and the second that the informant counts
 LISTEN_S = 1.6
@@ -149,6 +149,18 @@ class FilterCells(Attack):
     async def begin(self) -> None:
         self.hand_over_keys()
         self.order(do="drop")
+
+
+class KeepFromOne(Attack):
+    """Keeps what the target sends from one other alone: an operator, with an informant's keys. No
+    two miss the target then, so that nobody is told."""
+
+    name = "keep from one"
+    informant = True
+
+    async def begin(self) -> None:
+        self.hand_over_keys()
+        self.order(do="keep_from", listener=self.scene.ids[OTHERS[0]])
 
 
 class Deafen(Attack):
@@ -390,6 +402,7 @@ ATTACKS: tuple[type[Attack], ...] = (
     CloseLink,
     WatchAndDrop,
     FilterCells,
+    KeepFromOne,
     Deafen,
     Collude,
     WatchTunnels,

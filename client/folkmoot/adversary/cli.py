@@ -4,6 +4,7 @@ achieved."""
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import tempfile
 from collections.abc import Sequence
@@ -21,8 +22,10 @@ from folkmoot.agent.failure import Failure
 
 if TYPE_CHECKING:
     from folkmoot.adversary.plan import Round
+    from folkmoot.adversary.playing import Row
 
 SECONDS_MIN, SECONDS_MAX = 6, 120
+FILE_MAX = 1_000_000
 
 
 def attack(
@@ -45,6 +48,12 @@ def attack(
     names: Annotated[
         bool, typer.Option("--list", help="Names topologies and attacks, and what each takes.")
     ] = False,
+    shown: Annotated[
+        Path | None,
+        typer.Option(
+            "--show", metavar="FILE", help="Plays nothing: the tables of what `--json` printed."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Plays hostile operators against meetings on this machine, and prints what they achieved.
@@ -60,6 +69,7 @@ def attack(
       folkmoot attack --list
       folkmoot attack --topology "three relays, direct" --compelled 1
       folkmoot attack --attack "close the link" --json
+      folkmoot attack --json > rows.jsonl; folkmoot attack --show rows.jsonl
     """
     output = Output(as_json)
 
@@ -68,6 +78,16 @@ def attack(
 
         if names:
             plan.say_names(output)
+            return
+        if shown is not None:
+            rows = _rows_of(shown)
+            if topology or only or compelled:
+                wanted = {
+                    (one.name, one.attack, one.compelled)
+                    for one in plan.chosen(topology, only, compelled)
+                }
+                rows = [row for row in rows if (row.topology, row.attack, row.compelled) in wanted]
+            _show(rows, output)
             return
         rounds = plan.chosen(topology, only, compelled)
         with tempfile.TemporaryDirectory(prefix="folkmoot-attack-") as folder:
@@ -81,7 +101,6 @@ def attack(
 
 async def _play(rounds: Sequence[Round], seconds: int, folder: Path, output: Output) -> None:
     from folkmoot.adversary import plan
-    from folkmoot.adversary.report import LEGEND, cuts, sentences, table_of
 
     playing = asyncio.current_task()
     assert playing is not None
@@ -106,13 +125,49 @@ async def _play(rounds: Sequence[Round], seconds: int, folder: Path, output: Out
             failure = met  # what was played is shown nevertheless
     if not rows:
         raise failure or Failure("There is nothing to play.")
-    if failure is None:
-        output.event({"event": "done", "cuts": cuts(rows)})
-    if not output.as_json:
-        for topology, own in groupby(rows, key=lambda row: row.topology):
-            output.say(table_of(topology, own))
-        output.say(Text(f"{LEGEND}\n"))
-        for sentence in sentences(rows) if failure is None else ():
-            output.say(Text(sentence))
+    _show(rows, output, whole=failure is None)
     if failure is not None:
         raise failure
+
+
+def _show(rows: Sequence[Row], output: Output, whole: bool = True) -> None:
+    """`whole`: nothing is missing, so that conclusions can be drawn."""
+    from folkmoot.adversary.report import LEGEND, SHORT_LEGEND, cuts, short_table_of, table_of
+
+    if whole:
+        output.event({"event": "done", "cuts": cuts(rows)})
+    if output.as_json:
+        return
+    for topology, own in groupby(rows, key=lambda row: row.topology):
+        output.say(table_of(topology, own))
+    output.say(Text(f"{LEGEND}\n"))
+    if whole:
+        output.say(short_table_of(rows))
+        output.say(Text(SHORT_LEGEND))
+
+
+def _rows_of(path: Path) -> list[Row]:
+    """The rows among the JSON lines of a file; Failure when one is not as we print them."""
+    from folkmoot.adversary.playing import Row
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(FILE_MAX + 1)
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise Failure(f"{path} cannot be read: it is no text.") from None
+    if len(text) > FILE_MAX:
+        raise Failure(f"{path} is longer than {FILE_MAX} characters.")
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            event = json.loads(line)
+            if isinstance(event, dict) and event.get("event") != "row":
+                continue
+            rows.append(Row.from_event(event))
+        except (ValueError, RecursionError) as error:
+            raise Failure(f"{path}, line {number}, is no row of an attack: {error}.") from None
+    if not rows:
+        raise Failure(f"{path} has no row of an attack.")
+    return rows

@@ -5,23 +5,42 @@ Pure: counts of frames by second come in, verdicts come out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 FRAMES_PER_S = 50  # of a member who speaks all the time, 20 ms each
 WINDOW_S = 5
 SILENCED_OVER = 0.10  # of somebody's voice, over any window, at anybody
+ROW_S = 1.0  # what a row of what was heard is about, if none was there before it
+ROW_S_MAX = 3.0  # of a member that a busy machine kept waiting; rows further apart are of two times
 
 
 @dataclass
 class Hearing:
-    """How many frames of each speaker one listener had, by whole seconds of one clock."""
+    """How many frames of each speaker one listener had, by seconds since the attack began: whole
+    numbers where what was counted did not lie across their border."""
 
-    frames: dict[str, dict[int, int]] = field(default_factory=dict)
+    frames: dict[str, dict[int, float]] = field(default_factory=dict)
+    _until: dict[str, float] = field(default_factory=dict)
 
-    def add(self, speaker: str, second: int, frames: int) -> None:
+    def add(self, speaker: str, second: int, frames: float) -> None:
+        """So many were heard in that second."""
         seconds = self.frames.setdefault(speaker, {})
         seconds[second] = seconds.get(second, 0) + frames
+
+    def add_row(self, speaker: str, at: float, frames: int) -> None:
+        """So many were heard since the speaker's last row, which came in order of their times `at`.
+        A row is told about once a second and never exactly: put into the one second in which it
+        was told, two would fall into one second sooner or later, and none into the next."""
+        before = self._until.get(speaker, -math.inf)
+        begin = before if at - before <= ROW_S_MAX else at - ROW_S
+        self._until[speaker] = at
+        if at <= begin:
+            return
+        for second in range(max(0, math.floor(begin)), math.ceil(at)):
+            part = (min(at, second + 1) - max(begin, second)) / (at - begin)
+            self.add(speaker, second, frames * part)
 
     def losses(self, speaker: str, begin: int, end: int) -> list[float]:
         """The part of the speaker's voice that was lost in each window that lies within the
@@ -73,12 +92,23 @@ def silence_of(
     return Silence(bool(bad), worst, healed)
 
 
+@dataclass(frozen=True)
+class Collateral:
+    """How many members besides the target were silenced among themselves, and when that was over
+    for the last of them, in seconds after the attack began: None while it was not."""
+
+    silenced: int
+    healed_s: float | None
+
+
 def collateral_of(
     hearings: Hearings, target: str, members: Iterable[str], begin: int, end: int
-) -> int:
-    """How many members besides the target are silenced among themselves."""
+) -> Collateral:
     others = [one for one in members if one != target]
-    return sum(
-        silence_of(hearings, one, [other for other in others if other != one], begin, end).silenced
+    found = [
+        silence_of(hearings, one, [other for other in others if other != one], begin, end)
         for one in others
-    )
+    ]
+    times = [one.healed_s for one in found if one.silenced]
+    healed = [one for one in times if one is not None]
+    return Collateral(len(times), max(healed) if healed and len(healed) == len(times) else None)

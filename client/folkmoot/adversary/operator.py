@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from folkmoot.cells.media import VOICE, MediaKeys
@@ -37,7 +38,7 @@ FLOOD_CELLS = 8
 FLOOD_EVERY_S = 0.02
 ORDERS = (
     "nothing", "close", "drop", "drop_links", "deafen", "withhold", "part", "delay", "geoblock",
-    "flood",
+    "flood", "keep_from",
 )  # fmt: skip
 
 
@@ -261,18 +262,21 @@ class HostileRelay(Relay):
         if what == "delay":
             self._loop.call_later(DELAY_S, tap.pass_on, message)
             return b""
+        size = room.rule.cell_bytes
         if what == "part":
-            return self._half_of(tap, message, room.rule.cell_bytes)
+            return self._without(message, size, lambda sender: sender % 2 != tap.number % 2)
+        if what == "keep_from" and self.members.get(tap.number) == self.order["listener"]:
+            return self._without(
+                message, size, lambda sender: self.members.get(sender) == self.target
+            )
         return message
 
-    def _half_of(self, tap: Tap, message: bytes, size: int) -> bytes:
-        kept = []
-        for start in range(HEAD, len(message), size):
-            cell = message[start : start + size]
-            sender = self._senders.get(cell[-16:])
-            if sender is None or sender % 2 == tap.number % 2:
-                kept.append(cell)
-        return message[:HEAD] + b"".join(kept) if kept else b""
+    def _without(self, message: bytes, size: int, kept_back: Callable[[int], bool]) -> bytes:
+        """The message without the cells that came by such links."""
+        cells = (message[start : start + size] for start in range(HEAD, len(message), size))
+        senders = ((cell, self._senders.get(cell[-16:])) for cell in cells)
+        left = [cell for cell, sender in senders if sender is None or not kept_back(sender)]
+        return message[:HEAD] + b"".join(left) if left else b""
 
     def _flood(self) -> None:
         if self.order["do"] != "flood":

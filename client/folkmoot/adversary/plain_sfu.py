@@ -133,6 +133,9 @@ def _orders(server: Server, host: str) -> dict[str, Callable[[], None]]:
     def drop() -> None:
         server.allows = lambda sender, receiver: sender != TARGET
 
+    def keep_from_one() -> None:
+        server.allows = lambda sender, receiver: (sender, receiver) != (TARGET, OTHERS[0])
+
     def deafen() -> None:
         server.allows = lambda sender, receiver: receiver != TARGET
 
@@ -151,6 +154,7 @@ def _orders(server: Server, host: str) -> dict[str, Callable[[], None]]:
         "nothing": lambda: None,
         "close the link": close,
         "filter by keys": drop,
+        "keep from one": keep_from_one,
         "deafen": deafen,
         "two views": part,
         "delay by 2 s": delay,
@@ -185,6 +189,7 @@ async def play_plain(attack: str, seconds: int = ATTACK_S) -> Row:
     hearings = {name: one.hearing(began) for name, one in people.items() if name != INFORMANT}
     others = [name for name in NAMES if name != TARGET]
     silence = silence_of(hearings, TARGET, others, 0, seconds)
+    collateral = collateral_of(hearings, TARGET, NAMES, 0, seconds)
     return Row(
         topology=TOPOLOGY,
         relays=1,
@@ -193,10 +198,11 @@ async def play_plain(attack: str, seconds: int = ATTACK_S) -> Row:
         informant=False,
         attack=attack,
         silenced=silence.silenced,
-        collateral=collateral_of(hearings, TARGET, NAMES, 0, seconds),
+        collateral=collateral.silenced,
         identified=1.0,
         located=seen == hosts[TARGET],
         detected_s=None,
         healed_s=silence.healed_s,
         worst_loss=round(silence.worst, 2),
+        collateral_healed_s=collateral.healed_s,
     )

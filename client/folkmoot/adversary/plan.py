@@ -30,8 +30,8 @@ TOPOLOGIES = (
 )
 MEETINGS = 3  # of one topology, at most
 # What an ordinary server needs no search or commit for: it knows whose stream is whose.
-PLAIN_ATTACKS = ("close the link", "filter by keys", "deafen", "two views", "delay by 2 s",
-                 "geoblock", "kill")  # fmt: skip
+PLAIN_ATTACKS = ("close the link", "filter by keys", "keep from one", "deafen", "two views",
+                 "delay by 2 s", "geoblock", "kill")  # fmt: skip
 
 
 @dataclass(frozen=True)

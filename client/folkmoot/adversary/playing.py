@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from folkmoot.adversary.attacks import Attack
 from folkmoot.adversary.measuring import WINDOW_S, collateral_of, silence_of
@@ -34,9 +34,31 @@ class Row:
     detected_s: float | None
     healed_s: float | None
     worst_loss: float = 0.0
+    collateral_healed_s: float | None = None
 
     def as_event(self) -> dict[str, object]:
         return asdict(self)
+
+    @classmethod
+    def from_event(cls, event: object) -> Row:
+        """A row as it was printed; ValueError when it is none."""
+        kinds: dict[str, tuple[type, ...]] = {
+            "str": (str,),
+            "int": (int,),
+            "bool": (bool,),
+            "float": (int, float),
+            "float | None": (int, float, type(None)),
+        }
+        if not isinstance(event, dict):
+            raise ValueError("no object")
+        values = {}
+        for one in fields(cls):
+            value, kind = event.get(one.name, ...), str(one.type)
+            right = isinstance(value, kinds[kind]) and isinstance(value, bool) == (kind == "bool")
+            if not right or (isinstance(value, str) and not value.isprintable()):
+                raise ValueError(f'"{one.name}" is missing, or of the wrong kind')
+            values[one.name] = value
+        return cls(**values)
 
 
 async def play(scene: Scene, kind: type[Attack], compelled: int, seconds: int = ATTACK_S) -> Row:
@@ -72,12 +94,13 @@ async def play(scene: Scene, kind: type[Attack], compelled: int, seconds: int = 
         informant=kind.informant,
         attack=attack.name,
         silenced=silence.silenced,
-        collateral=collateral,
+        collateral=collateral.silenced,
         identified=round(found.identified, 2),
         located=found.located,
         detected_s=_detected(scene, began, ended),
         healed_s=silence.healed_s,
         worst_loss=round(silence.worst, 2),
+        collateral_healed_s=collateral.healed_s,
     )
 
 

@@ -169,9 +169,9 @@ class Scene:
         found = {}
         for name in self.honest:
             one = found[name] = Hearing()
-            for second, row in seconds_of(self.members[name], since):
+            for at, row in rows_of(self.members[name]):
                 if row["kind"] == "voice" and row["member"] in names:
-                    one.add(names[row["member"]], second, int(row["frames"]))
+                    one.add_row(names[row["member"]], at - since, int(row["frames"]))
         return found
 
     async def until_told(self, until: float) -> None:
@@ -183,8 +183,8 @@ class Scene:
                     await asyncio.sleep(0.1)
 
     def _has_told(self, name: str, until: float) -> bool:
-        rows = seconds_of(self.members[name], until - 2.0)
-        return bool(rows) and rows[-1][0] >= 1
+        rows = rows_of(self.members[name])
+        return bool(rows) and rows[-1][0] >= until
 
     def well(self, seconds: float) -> bool:
         """Whether everybody heard everybody lately."""
@@ -224,22 +224,12 @@ class Scene:
                     relays[place] = again
 
 
-def seconds_of(member: Speaking, since: float) -> Sequence[tuple[int, dict[str, Any]]]:
-    """The member's rows of what it heard, each with its second since then. Rows come each second of
-    the member's own clock; by when they were read alone, two could fall into one second."""
+def rows_of(member: Speaking) -> Sequence[tuple[float, dict[str, Any]]]:
+    """The member's rows of what it heard, each with when it was told, by our clock."""
     rows = [(one.at, one.event) for one in member.told if one.event.get("event") == "hearing"]
-    if not rows:
-        return []
     # Its own clock against ours, by the row that was read with least delay.
-    lag = min(at - float(event["at"]) for at, event in rows if "at" in event)
-    phase = float(rows[0][1]["at"]) % 1.0
-    found = []
-    for _, event in rows:
-        tick = round(float(event["at"]) - phase)
-        second = math.floor(tick + phase + lag - since - 1e-6)
-        if tick + phase + lag - 1.0 >= since:
-            found.append((second - 1, event))  # a row tells of the second before it
-    return found
+    lag = min((at - float(event["at"]) for at, event in rows), default=0.0)
+    return [(float(event["at"]) + lag, event) for _, event in rows]
 
 
 @contextlib.asynccontextmanager
