@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from folkmoot.agent.carrying_out import AsJson, carry_out
 from folkmoot.agent.console import Output
@@ -140,10 +140,10 @@ def _show(rows: Sequence[Row], output: Output, whole: bool = True) -> None:
         return
     for topology, own in groupby(rows, key=lambda row: row.topology):
         output.say(table_of(topology, own))
-    output.say(Text(f"{LEGEND}\n"))
+    output.say(Padding(LEGEND, (0, 0, 1, 0)))  # (wrapped between words)
     if whole:
         output.say(short_table_of(rows))
-        output.say(Text(SHORT_LEGEND))
+        output.say(Padding(SHORT_LEGEND, 0))
 
 
 def _rows_of(path: Path) -> list[Row]:

@@ -115,7 +115,7 @@ def short_table_of(rows: Sequence[Row]) -> Table:
 def table_of(topology: str, rows: Iterable[Row]) -> Table:
     """One topology's rows, for people."""
     table = Table(
-        box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), title=Text(topology),
+        box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=Text(topology),
         title_justify="left", title_style="bold",
     )  # fmt: skip
     for name in ("of", "attack", "target", "others", "named", "located", "noticed", "healed"):
