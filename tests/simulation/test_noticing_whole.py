@@ -212,7 +212,7 @@ def test_all_voices_that_all_relays_keep_from_one_member_come_by_the_reserve() -
 
 
 def test_who_ended_is_not_taken_for_one_who_is_kept_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its last word is that it gets through, and no more comes of it."""
+    """Its last word is that it gets through, and is too old by the time that it counts."""
     found = []
     silenced = RelayWatch.silenced
 

@@ -41,6 +41,8 @@ def test_what_many_attacks_came_to_is_said_in_a_few_words() -> None:
     )
     others = replace(CALM, attack="part", collateral=4, collateral_healed_s=3.0)
     assert outcome([others]) == "silenced, healed after 3 s, by part"
+    still = replace(HEALED, collateral=4)
+    assert outcome([still]) == "target and 4 others silenced by close", "the others, for good"
     assert outcome([HEALED]) == "silenced, healed after 2 s, by close"
     several = [replace(HEALED, healed_s=float(one)) for one in (3, 1, 2, 2)]
     assert outcome(several) == "silenced, healed after 1 to 3 s, by 4 attacks"

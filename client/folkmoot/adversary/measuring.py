@@ -18,8 +18,7 @@ ROW_S_MAX = 3.0  # of a member that a busy machine kept waiting; rows further ap
 
 @dataclass
 class Hearing:
-    """How many frames of each speaker one listener had, by seconds since the attack began: whole
-    numbers where what was counted did not lie across their border."""
+    """How many frames of each speaker one listener had, by seconds since the attack began."""
 
     frames: dict[str, dict[int, float]] = field(default_factory=dict)
     _until: dict[str, float] = field(default_factory=dict)

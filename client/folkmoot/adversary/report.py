@@ -53,8 +53,10 @@ def outcome(rows: Iterable[Row]) -> str:
 
 
 def _healed_s(row: Row) -> float | None:
-    """When it was over for the target; where it was not silenced, for the last of the others."""
-    return row.healed_s if row.silenced else row.collateral_healed_s
+    """When it was over for all who were silenced; None while it was not for one of them."""
+    times = [row.healed_s] * row.silenced + [row.collateral_healed_s] * (row.collateral > 0)
+    known = [one for one in times if one is not None]
+    return max(known) if len(known) == len(times) else None
 
 
 def _named(attacks: Iterable[str]) -> str:
